@@ -1,0 +1,154 @@
+public import ConsentCore
+
+/// Names one logged decision: its log (one a node run) and its leaf in it.
+public struct DecisionID: Hashable, Sendable, Codable {
+  public var log: ID<DecisionLog>
+  public var leaf: UInt64
+
+  public init(log: ID<DecisionLog>, leaf: UInt64) {
+    self.log = log
+    self.leaf = leaf
+  }
+
+  /// `<log uuid>:<leaf>`.
+  public var text: String { log.description + ":" + String(leaf) }
+
+  public init?(text: String) {
+    guard let colon = text.lastIndex(of: ":"), let log = ID<DecisionLog>(text[..<colon]),
+      let leaf = UInt64(text[text.index(after: colon)...])
+    else { return nil }
+    self.init(log: log, leaf: leaf)
+  }
+}
+
+public enum DecisionLog {}
+
+/// What is logged of one answer: enough to take the same decision again in six years.
+public struct DecisionEntry: Hashable, Sendable, Codable {
+  public var caller: String
+  public var limits: CallerLimits
+  public var request: CheckRequest
+  public var decision: Decision
+  /// The patient the image belonged to, if it is known.
+  public var patient: PatientID?
+  /// For a group: `request` is its template, `decision` its summary.
+  public var group: GroupEntry?
+
+  public struct GroupEntry: Hashable, Sendable, Codable {
+    public var images: [ImageKey]
+    public var expectedCount: Int?
+    /// Images whose decision differs from the summary's.
+    public var differing: [Differing]
+
+    public init(images: [ImageKey], expectedCount: Int?, differing: [Differing]) {
+      self.images = images
+      self.expectedCount = expectedCount
+      self.differing = differing
+    }
+  }
+
+  public struct Differing: Hashable, Sendable, Codable {
+    public var image: ImageKey
+    public var effect: Effect
+    public var reason: Reason
+
+    public init(image: ImageKey, effect: Effect, reason: Reason) {
+      self.image = image
+      self.effect = effect
+      self.reason = reason
+    }
+  }
+
+  public init(
+    caller: String, limits: CallerLimits, request: CheckRequest, decision: Decision,
+    patient: PatientID?, group: GroupEntry? = nil
+  ) {
+    self.caller = caller
+    self.limits = limits
+    self.request = request
+    self.decision = decision
+    self.patient = patient
+    self.group = group
+  }
+}
+
+public struct LoggedDecision: Hashable, Sendable {
+  public var id: DecisionID
+  public var entry: DecisionEntry
+  /// The head the decision was taken at.
+  public var head: FeedHead
+
+  public init(id: DecisionID, entry: DecisionEntry, head: FeedHead) {
+    self.id = id
+    self.entry = entry
+    self.head = head
+  }
+}
+
+/// Which logged decisions to list; every given field must match.
+public struct DecisionFilter: Hashable, Sendable {
+  public var from: Instant?
+  public var until: Instant?
+  public var positionFrom: UInt64?
+  public var positionUntil: UInt64?
+  public var patient: PatientID?
+  public var image: ImageKey?
+  /// The PERMIT rested on this grant.
+  public var basisGrant: GrantID?
+  public var effect: Effect?
+  public var primary: Reason?
+  /// Only decisions with intent USE.
+  public var usesOnly: Bool
+
+  public init(
+    from: Instant? = nil, until: Instant? = nil, positionFrom: UInt64? = nil,
+    positionUntil: UInt64? = nil, patient: PatientID? = nil, image: ImageKey? = nil,
+    basisGrant: GrantID? = nil, effect: Effect? = nil, primary: Reason? = nil,
+    usesOnly: Bool = false
+  ) {
+    self.from = from
+    self.until = until
+    self.positionFrom = positionFrom
+    self.positionUntil = positionUntil
+    self.patient = patient
+    self.image = image
+    self.basisGrant = basisGrant
+    self.effect = effect
+    self.primary = primary
+    self.usesOnly = usesOnly
+  }
+}
+
+/// What a caller did, or did not do, after a decision; also without one, after downtime.
+public struct UseReport: Hashable, Sendable, Codable {
+  public var id: ID<UseReport>
+  public var decision: DecisionID?
+  public var image: ImageKey
+  public var use: Use
+  public var audience: Audience
+  public var channel: Channel
+  public var actor: Actor
+  public var recipient: Party?
+  public var happened: Instant
+  /// False: the permitted use did not take place.
+  public var wasUsed: Bool
+  public var note: String
+
+  public init(
+    id: ID<UseReport>, decision: DecisionID?, image: ImageKey, use: Use, audience: Audience,
+    channel: Channel, actor: Actor, recipient: Party?, happened: Instant, wasUsed: Bool,
+    note: String
+  ) {
+    self.id = id
+    self.decision = decision
+    self.image = image
+    self.use = use
+    self.audience = audience
+    self.channel = channel
+    self.actor = actor
+    self.recipient = recipient
+    self.happened = happened
+    self.wasUsed = wasUsed
+    self.note = note
+  }
+}
