@@ -1,0 +1,112 @@
+public import ConsentCore
+public import RPCServer
+
+import ConsentStore
+import RPCWire
+import SwiftProtobuf
+
+/// What a handler can throw: whose fault, which field, and what to do next. It is turned into a
+/// status in one place, below; no text in it holds patient data.
+public enum ServiceError: Error, Hashable, Sendable {
+  /// The request cannot be understood; nothing was stored. Each field is named.
+  case invalidArgument([FieldViolation], reason: String)
+  case notFound(kind: String, name: String)
+  /// The idempotency key was used with other content, or the thing exists.
+  case alreadyExists(String)
+  /// The state of the register forbids it; the text says what to do first.
+  case failedPrecondition(reason: String, String)
+  case unauthenticated(String)
+  case permissionDenied(method: String)
+  case resourceExhausted(String)
+  /// Nothing was answered: no answer and no DENY. Retry.
+  case unavailable(String)
+  case unimplemented(method: String)
+  case internalFault
+
+  public static func invalid(_ field: String, _ description: String) -> ServiceError {
+    .invalidArgument(
+      [FieldViolation(field: field, description: description)], reason: "INVALID_FIELD")
+  }
+}
+
+extension ServiceError {
+  /// The domain of every `google.rpc.ErrorInfo` of this service.
+  static let domain = "consent.v1"
+
+  public var rpcError: RPCError {
+    switch self {
+    case .invalidArgument(let violations, let reason):
+      var bad = Google_Rpc_BadRequest()
+      bad.fieldViolations = violations.prefix(32).map { violation in
+        var field = Google_Rpc_BadRequest.FieldViolation()
+        field.field = violation.field
+        field.description_p = violation.description
+        return field
+      }
+      let first = violations.first.map { "\($0.field): \($0.description)" } ?? reason
+      return error(.invalidArgument, reason, first, [RPCErrorDetail(bad)])
+    case .notFound(let kind, let name):
+      var resource = Google_Rpc_ResourceInfo()
+      resource.resourceType = kind
+      resource.resourceName = name
+      return error(
+        .notFound, "NOT_FOUND", "no such \(kind) in this organization", [RPCErrorDetail(resource)])
+    case .alreadyExists(let text):
+      return error(.alreadyExists, "ALREADY_EXISTS", text)
+    case .failedPrecondition(let reason, let text):
+      return error(.failedPrecondition, reason, text)
+    case .unauthenticated(let text):
+      return error(.unauthenticated, "UNAUTHENTICATED", text)
+    case .permissionDenied(let method):
+      return error(
+        .permissionDenied, "ROLE_REQUIRED",
+        "your roles do not allow \(method); ask an administrator for the role it needs")
+    case .resourceExhausted(let text):
+      return error(.resourceExhausted, "RESOURCE_EXHAUSTED", text, [retry])
+    case .unavailable(let text):
+      return error(
+        .unavailable, "UNAVAILABLE", text + "; this is no answer and no DENY, retry", [retry])
+    case .unimplemented(let method):
+      return error(.unimplemented, "UNIMPLEMENTED", "\(method) is not served by this version")
+    case .internalFault:
+      return error(
+        .internal, "INTERNAL", "a fault of the service; its log has the detail, nothing was stored")
+    }
+  }
+
+  private var retry: RPCErrorDetail {
+    var info = Google_Rpc_RetryInfo()
+    info.retryDelay = Google_Protobuf_Duration(seconds: 1, nanos: 0)
+    return RPCErrorDetail(info)
+  }
+
+  private func error(
+    _ code: RPCCode, _ reason: String, _ text: String, _ details: [RPCErrorDetail] = []
+  ) -> RPCError {
+    var info = Google_Rpc_ErrorInfo()
+    info.reason = reason
+    info.domain = ServiceError.domain
+    return RPCError(code, text, details: [RPCErrorDetail(info)] + details)
+  }
+}
+
+extension ServiceError {
+  /// The one place where the store's errors become the service's.
+  init(_ error: StoreError) {
+    self =
+      switch error {
+      case .unavailable: .unavailable("the database cannot answer now")
+      case .overloaded: .resourceExhausted("too many requests are waiting; retry later")
+      case .idempotencyConflict:
+        .alreadyExists("the idempotency key was used with other content; use a new key")
+      case .unknownOrganization: .notFound(kind: "organization", name: "")
+      case .duplicateEvent:
+        .failedPrecondition(
+          reason: "ALREADY_RECORDED", "this has been recorded already; read it instead")
+      case .grantEnded(let grant):
+        .failedPrecondition(
+          reason: "GRANT_ENDED", "grant \(grant) has ended already; read the instrument again")
+      case .unreadable: .internalFault
+      }
+  }
+}
