@@ -1,0 +1,119 @@
+internal import CLibpq
+
+extension PostgresConnection {
+  /// Sends several statements in one go and waits for their answers once.
+  ///
+  /// After a statement that fails the server runs none of the following ones. Outside a transaction
+  /// all statements together are one: they commit together at the end, or none does.
+  ///
+  /// - Throws: when `build` throws or the pipeline as a whole fails. A statement that fails does not
+  ///   throw: its error is in the results.
+  public func pipeline(
+    _ build: (inout PostgresPipeline) throws -> Void
+  ) throws -> PostgresPipelineResults {
+    let implicit = !isInTransaction
+    var pipeline = try openPipeline()
+    let warningsBefore = notices.warningCount
+    do {
+      try build(&pipeline)
+    } catch {
+      abandon(pipeline, commitsAtSync: implicit)
+      throw error
+    }
+    let answer = try closePipeline(pipeline, mayCommitAtSync: implicit)
+    if implicit, answer.firstFailure == nil, notices.warningCount != warningsBefore {
+      throw PostgresError.commitUncertain("pipeline")
+    }
+    return PostgresPipelineResults(results: answer.statements)
+  }
+
+  /// BEGIN, the statements and COMMIT in one round trip.
+  ///
+  /// Returning means that every statement succeeded and the transaction is committed.
+  ///
+  /// - Throws: the error of the first statement that failed, the transaction being undone; or the
+  ///   error of COMMIT. `outcomeUnknown` tells whether the transaction may stand.
+  public func pipelinedTransaction(
+    isolation: PostgresIsolation = .readCommitted,
+    readOnly: Bool = false,
+    _ build: (inout PostgresPipeline) throws -> Void
+  ) throws -> PostgresPipelineResults {
+    try requireNoTransaction()
+    var pipeline = try openPipeline()
+    let warningsBefore = notices.warningCount
+    openTransaction = OpenTransaction(readOnly: readOnly)
+    defer { openTransaction = nil }
+    do {
+      let nothing = PostgresParameters()
+      let begin = PostgresStatement.begin(isolation, readOnly: readOnly)
+      try pipeline.send(begin, nothing, as: .statement(begin.name))
+      try build(&pipeline)
+      try pipeline.send(.commit, nothing, as: .commit)
+    } catch {
+      abandon(pipeline, commitsAtSync: false)
+      throw error
+    }
+    let answer = try closePipeline(pipeline, mayCommitAtSync: false)
+    if let failure = answer.firstFailure {
+      if !isBroken { try? rollback() }
+      throw failure
+    }
+    guard !readOnly else { return answer.withoutBegin }
+    // The warning of a COMMIT cannot be told from one of a statement, as libpq hands both out when
+    // they arrive. Statements of a pipelined transaction do not warn, so any warning is COMMIT's.
+    guard notices.warningCount == warningsBefore else {
+      throw PostgresError.commitUncertain("commit")
+    }
+    return answer.withoutBegin
+  }
+
+  /// What came back from a pipeline.
+  struct PipelineAnswer {
+    var statements: [Result<PostgresResult, PostgresError>] = []
+    /// The first error anywhere: of preparing, of a statement, of COMMIT, of the end.
+    var firstFailure: PostgresError?
+
+    var withoutBegin: PostgresPipelineResults {
+      PostgresPipelineResults(results: Array(statements.dropFirst()))
+    }
+  }
+
+  private func openPipeline() throws(PostgresError) -> PostgresPipeline {
+    try checkReady("pipeline")
+    guard unsafe PQenterPipelineMode(handle) == 1 else {
+      throw PostgresError(.misuse, "a pipeline is already open", statement: "pipeline")
+    }
+    return PostgresPipeline(connection: self)
+  }
+
+  /// Gets rid of a pipeline that will not be completed.
+  ///
+  /// Its end is also a commit when no transaction is open, and part of it may have been sent. Then
+  /// only losing the connection undoes it.
+  private func abandon(_ pipeline: PostgresPipeline, commitsAtSync: Bool) {
+    guard !isBroken, !commitsAtSync || pipeline.expected.isEmpty else {
+      isBroken = true
+      return
+    }
+    do throws(PostgresError) {
+      _ = try closePipeline(pipeline, mayCommitAtSync: false)
+      if openTransaction != nil { try rollback() }
+    } catch {
+      isBroken = true
+    }
+  }
+
+  private func closePipeline(
+    _ pipeline: PostgresPipeline, mayCommitAtSync: Bool
+  ) throws(PostgresError) -> PipelineAnswer {
+    guard unsafe PQpipelineSync(handle) == 1 else { throw sendFailure("pipeline") }
+    var reader = PipelineReader(
+      connection: self, mayCommitAtSync: mayCommitAtSync && openTransaction?.readOnly != true)
+    let answer = try reader.read(pipeline.expected)
+    if !isBroken {
+      try finishCancelling("pipeline")
+      if unsafe PQexitPipelineMode(handle) != 1 { isBroken = true }
+    }
+    return answer
+  }
+}

@@ -1,0 +1,152 @@
+internal import CLibpq
+
+/// One session with a PostgreSQL server.
+///
+/// Not Sendable: it is used on one thread at a time, and its calls block that thread; a
+/// `PostgresLane` gives it one. Statements run with binary parameters and binary results.
+///
+/// INVARIANT: a connection on which a session may still be in an unknown state is `isBroken` and
+/// takes no further statement.
+@safe public final class PostgresConnection {
+  let handle: OpaquePointer
+  let notices = NoticeLog()
+  let responseTimeout: Duration
+  var prepared = PreparedStatements()
+  /// The transaction that `begin` opened.
+  var openTransaction: OpenTransaction?
+  var deadline: ReadDeadline?
+  public internal(set) var isBroken = false
+  /// The session works, and another one may be better: this server takes no writes.
+  var needsReplacement = false
+
+  struct OpenTransaction {
+    var readOnly: Bool
+  }
+
+  /// Connects and sets everything on which correctness depends, whatever the defaults of server,
+  /// database and role are.
+  /// - Throws: `.connectFailed` within the connect timeout of each host.
+  public init(_ configuration: PostgresConfiguration) throws(PostgresError) {
+    responseTimeout = configuration.responseTimeout
+    guard let handle = unsafe Self.start(configuration) else {
+      throw PostgresError(.connectFailed, "libpq has no memory for a connection")
+    }
+    unsafe self.handle = unsafe handle
+    unsafe PQsetNoticeReceiver(
+      handle,
+      { context, result in
+        guard let context = unsafe context, let result = unsafe result else { return }
+        unsafe Unmanaged<NoticeLog>.fromOpaque(context).takeUnretainedValue().receive(result)
+      },
+      Unmanaged.passUnretained(notices).toOpaque())
+    // The first attempt was only begun, to have a handle whose notices are ours before the server
+    // can send one (it warns of collation versions while connecting, and libpq would print that).
+    // The blocking form alone applies the timeout to each host by itself.
+    unsafe PQreset(handle)
+    guard unsafe PQstatus(handle) == CONNECTION_OK else { throw connectFailure() }
+    unsafe PQsetnonblocking(handle, 1)
+    try applySettings(configuration)
+    notices.removeAll()
+  }
+
+  deinit { unsafe PQfinish(handle) }
+
+  /// The process of this session on the server.
+  public var backendProcessID: Int32 { unsafe PQbackendPID(handle) }
+
+  /// For example 150020.
+  public var serverVersion: Int32 { unsafe PQserverVersion(handle) }
+
+  /// Notices and warnings received since the last call, the newest 32 at most.
+  public func takeNotices() -> [PostgresNotice] { notices.take() }
+
+  var isInTransaction: Bool {
+    let status = unsafe PQtransactionStatus(handle)
+    return status == PQTRANS_INTRANS || status == PQTRANS_INERROR
+  }
+
+  private func connectFailure() -> PostgresError {
+    isBroken = true
+    // The text of libpq names host, port, user and database, and never the password.
+    var text = ""
+    if let message = unsafe PQerrorMessage(handle) { text = unsafe String(cString: message) }
+    while text.last?.isNewline == true { text.removeLast() }
+    return PostgresError(.connectFailed, text.isEmpty ? "no connection could be made" : text)
+  }
+
+  /// Begins to connect. What the caller's conninfo says wins over the first list and loses to the
+  /// second.
+  @unsafe private static func start(_ configuration: PostgresConfiguration) -> OpaquePointer? {
+    let options: [(String, String)] = [
+      ("connect_timeout", "\(max(2, configuration.connectTimeoutSeconds))"),
+      ("keepalives_idle", "10"),
+      ("keepalives_interval", "5"),
+      ("keepalives_count", "3"),
+      ("gssencmode", "disable"),
+      ("dbname", configuration.conninfo),
+      ("tcp_user_timeout", "\(configuration.tcpUserTimeoutMilliseconds)"),
+      ("application_name", configuration.applicationName),
+      ("client_encoding", "UTF8"),
+    ]
+    return unsafe withCStrings(options.map(\.0)) { keywords in
+      unsafe withCStrings(options.map(\.1)) { values in
+        unsafe PQconnectStartParams(keywords, values, 1)
+      }
+    }
+  }
+
+  private func applySettings(_ configuration: PostgresConfiguration) throws(PostgresError) {
+    var settings: [(String, String)] = [
+      ("synchronous_commit", "on"),
+      ("search_path", configuration.searchPath),
+      (
+        "idle_in_transaction_session_timeout",
+        "\(configuration.idleInTransactionTimeoutMilliseconds)"
+      ),
+      ("lock_timeout", "\(configuration.lockTimeoutMilliseconds)"),
+      // A cancelled COMMIT would be uncertain; reads have deadlines of their own.
+      ("statement_timeout", "0"),
+      ("idle_session_timeout", "0"),
+      ("row_security", "on"),
+      ("TimeZone", "UTC"),
+    ]
+    if serverVersion >= 170_000 { settings.append(("transaction_timeout", "0")) }
+    for (name, value) in settings { try set(name, value) }
+    do throws(PostgresError) {
+      let interval = configuration.clientCheckIntervalMilliseconds
+      try set("client_connection_check_interval", "\(interval)")
+    } catch {
+      // Not every system can tell a server that its client is gone. The time limit on idle
+      // transactions still holds there.
+      if isBroken { throw error }
+    }
+  }
+
+  private func set(_ name: String, _ value: String) throws(PostgresError) {
+    try execute(
+      PostgresStatement(name: "set_config", sql: "SELECT pg_catalog.set_config($1, $2, false)"),
+      PostgresParameters(name, value))
+  }
+}
+
+@available(*, unavailable)
+extension PostgresConnection: Sendable {}
+
+/// Lends an array of C strings that ends with a null pointer.
+@unsafe private func withCStrings<Result>(
+  _ strings: [String],
+  _ body: (UnsafePointer<UnsafePointer<CChar>?>) -> Result
+) -> Result {
+  let copies = unsafe strings.map { string in
+    let bytes = string.utf8CString
+    let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
+    unsafe copy.initialize(from: Array(bytes), count: bytes.count)
+    return unsafe copy
+  }
+  defer { for unsafecopy in unsafe copies { unsafe copy.deallocate() } }
+  let pointers = unsafe copies.map { unsafe Optional(UnsafePointer($0)) } + [nil]
+  return unsafe pointers.withUnsafeBufferPointer { buffer in
+    // The array has one element at least: the null pointer at its end.
+    unsafe body(buffer.baseAddress.unsafelyUnwrapped)
+  }
+}

@@ -1,0 +1,48 @@
+/// Several lanes to the same database. A job goes to the one with the least to do.
+public final class PostgresLanes: Sendable {
+  private let lanes: [PostgresLane]
+
+  /// - Precondition: `count` is at least 1.
+  public init(_ configuration: PostgresConfiguration, count: Int, queueLimit: Int = 256) {
+    precondition(count >= 1)
+    lanes = (0..<count).map { _ in PostgresLane(configuration, queueLimit: queueLimit) }
+  }
+
+  public var load: Int { lanes.reduce(0) { $0 + $1.load } }
+
+  /// See `PostgresLane.run`.
+  public func run<Value: Sendable>(
+    _ body: @escaping @Sendable (PostgresConnection) throws -> Value
+  ) async throws -> Value {
+    try await idlest().run(body)
+  }
+
+  /// See `PostgresLane.read`.
+  public func read<Value: Sendable>(
+    isolation: PostgresIsolation = .repeatableRead,
+    deadline: ContinuousClock.Instant? = nil,
+    _ body: @escaping @Sendable (PostgresConnection) throws -> Value
+  ) async throws -> Value {
+    try await idlest().read(isolation: isolation, deadline: deadline, body)
+  }
+
+  /// See `PostgresLane.submit`.
+  public func submit(_ job: @escaping PostgresLane.Job) { idlest().submit(job) }
+
+  /// Takes no more jobs, does those already taken, and closes all connections.
+  public func close() async {
+    await withTaskGroup(of: Void.self) { group in
+      for lane in lanes { group.addTask { await lane.close() } }
+    }
+  }
+
+  private func idlest() -> PostgresLane {
+    var best = lanes[0]
+    var bestLoad = best.load
+    for lane in lanes.dropFirst() where bestLoad > 0 {
+      let load = lane.load
+      if load < bestLoad { (best, bestLoad) = (lane, load) }
+    }
+    return best
+  }
+}
