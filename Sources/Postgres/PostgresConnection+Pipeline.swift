@@ -8,6 +8,7 @@ extension PostgresConnection {
   ///
   /// - Throws: when `build` throws or the pipeline as a whole fails. A statement that fails does not
   ///   throw: its error is in the results.
+  @discardableResult
   public func pipeline(
     _ build: (inout PostgresPipeline) throws -> Void
   ) throws -> PostgresPipelineResults {
@@ -33,6 +34,7 @@ extension PostgresConnection {
   ///
   /// - Throws: the error of the first statement that failed, the transaction being undone; or the
   ///   error of COMMIT. `outcomeUnknown` tells whether the transaction may stand.
+  @discardableResult
   public func pipelinedTransaction(
     isolation: PostgresIsolation = .readCommitted,
     readOnly: Bool = false,

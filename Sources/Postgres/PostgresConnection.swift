@@ -143,7 +143,7 @@ extension PostgresConnection: Sendable {}
     unsafe copy.initialize(from: Array(bytes), count: bytes.count)
     return unsafe copy
   }
-  defer { for unsafecopy in unsafe copies { unsafe copy.deallocate() } }
+  defer { unsafe copies.forEach { unsafe $0.deallocate() } }
   let pointers = unsafe copies.map { unsafe Optional(UnsafePointer($0)) } + [nil]
   return unsafe pointers.withUnsafeBufferPointer { buffer in
     // The array has one element at least: the null pointer at its end.
