@@ -26,7 +26,8 @@ struct CopyParser {
       guard offset == bytes.count else { throw Malformed() }
       return nil
     }
-    let span = unsafe bytes.span.bytes
+    let source = bytes
+    let span = unsafe source.span.bytes
     var position = offset
     guard let count = span.integer(Int16.self, at: &position) else { return nil }
     guard count != CopyFormat.trailer else {
@@ -58,7 +59,8 @@ struct CopyParser {
     guard !isPastHeader else { return true }
     let signature = CopyFormat.signature
     var position = signature.count
-    let span = unsafe bytes.span.bytes
+    let source = bytes
+    let span = unsafe source.span.bytes
     guard span.byteCount >= signature.count else { return false }
     guard bytes.starts(with: signature) else { throw Malformed() }
     guard let flags = span.integer(Int32.self, at: &position),
