@@ -1,0 +1,82 @@
+public import ConsentCore
+internal import Synchronization
+
+/// The reference model: everything in memory, one lock. For tests, and to check the other store by.
+///
+/// Bodies run while the lock is held; they must not call the store.
+public final class MemoryConsentStore: ConsentStore {
+  private let clock: any WallClock
+  private let registers = Mutex<[OrganizationID: MemoryRegister]>([:])
+
+  public init(clock: any WallClock) { self.clock = clock }
+
+  public func read<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result {
+    try body(MemoryView(try register(of: organization), clock: clock.now()))
+  }
+
+  public func write(
+    _ organization: OrganizationID, by caller: String, key: IdempotencyKey?,
+    _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
+  ) async throws -> WriteReceipt {
+    try registers.withLock { registers in
+      guard let register = registers[organization] else { throw StoreError.unknownOrganization }
+      let replyKey = key.map { MemoryRegister.ReplyKey(caller: $0.caller, key: $0.key) }
+      if let replyKey, let earlier = register.replies[replyKey] {
+        guard earlier.contentSHA256 == key?.contentSHA256 else {
+          throw StoreError.idempotencyConflict
+        }
+        return WriteReceipt(reply: earlier.reply, head: earlier.head, replayed: true)
+      }
+      let view = MemoryView(register, clock: clock.now(), caller: caller)
+      let reply = try body(view)
+      if let key, let replyKey {
+        view.register.replies[replyKey] = MemoryRegister.Reply(
+          contentSHA256: key.contentSHA256, reply: reply, head: view.head)
+      }
+      registers[organization] = view.register
+      return WriteReceipt(reply: reply, head: view.head, replayed: false)
+    }
+  }
+
+  public func decide(
+    _ organization: OrganizationID,
+    _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
+  ) async throws -> [LoggedDecision] {
+    try registers.withLock { registers in
+      guard let register = registers[organization] else { throw StoreError.unknownOrganization }
+      let view = MemoryView(register, clock: clock.now())
+      let logged = try view.log(try body(view))
+      registers[organization] = view.register
+      return logged
+    }
+  }
+
+  public func organizations() async throws -> [OrganizationSettings] {
+    registers.withLock { $0.values.map(\.settings) }.sorted { $0.id < $1.id }
+  }
+
+  public func createOrganization(_ settings: OrganizationSettings) async throws {
+    try registers.withLock { registers in
+      guard let existing = registers[settings.id] else {
+        registers[settings.id] = MemoryRegister(settings: settings)
+        return
+      }
+      guard existing.settings == settings else {
+        throw InvalidChange("the organization exists with other settings")
+      }
+    }
+  }
+
+  public func probe() async throws {}
+
+  public func close() async {}
+
+  private func register(of organization: OrganizationID) throws -> MemoryRegister {
+    guard let register = registers.withLock({ $0[organization] }) else {
+      throw StoreError.unknownOrganization
+    }
+    return register
+  }
+}
