@@ -1,0 +1,269 @@
+internal import CNghttp2
+
+/// The C side of a session: each callback notes what happened and returns.
+///
+/// `_withUnsafeGuaranteedRef` borrows the object behind the pointer without a retain; the session
+/// outlives every call, and a stream outlives its place in `liveStreams`.
+enum HTTP2Callbacks {
+  static let stop = Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+  static let endStream = UInt8(NGHTTP2_FLAG_END_STREAM.rawValue)
+  static let headersType = UInt8(NGHTTP2_HEADERS.rawValue)
+  static let dataType = UInt8(NGHTTP2_DATA.rawValue)
+
+  // Made once, never freed, read-only afterwards.
+  nonisolated(unsafe) static let shared: OpaquePointer? = {
+    var made: OpaquePointer?
+    guard unsafe nghttp2_session_callbacks_new(&made) == 0 else { return nil }
+    let table = unsafe made
+    unsafe nghttp2_session_callbacks_set_on_begin_frame_callback(table) { _, header, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.frameBegins(header) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_begin_headers_callback(table) { _, frame, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.headersBegin(frame) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_header_callback2(table) {
+      _, frame, name, value, _, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.headerArrived(frame, name, value) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_data_chunk_recv_callback(table) {
+      _, _, id, bytes, count, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.dataArrived(id, bytes, count) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_frame_recv_callback(table) { _, frame, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.frameArrived(frame) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_frame_send_callback(table) { _, frame, user in
+      unsafe HTTP2Callbacks.with(user) { unsafe $0.frameLeft(frame) }
+    }
+    unsafe nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(table) { _, _, _, user in
+      unsafe HTTP2Callbacks.with(user) {
+        $0.judge(.malformed)
+        return $0.isCondemned ? HTTP2Callbacks.stop : 0
+      }
+    }
+    unsafe nghttp2_session_callbacks_set_on_stream_close_callback(table) { _, id, code, user in
+      unsafe HTTP2Callbacks.with(user) { $0.streamClosed(id, code) }
+    }
+    return unsafe table
+  }()
+
+  private static func with(
+    _ user: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Int32
+  ) -> Int32 {
+    guard let user = unsafe user else { return stop }
+    return unsafe Unmanaged<HTTP2Session>.fromOpaque(user)._withUnsafeGuaranteedRef(body)
+  }
+}
+
+extension HTTP2Session {
+  /// The object of a stream that nghttp2 knows, borrowed; `nil` for one it does not.
+  @inline(__always)
+  func stream(_ id: Int32) -> HTTP2Stream? {
+    guard let data = unsafe nghttp2_session_get_stream_user_data(session, id) else { return nil }
+    return unsafe Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
+  }
+
+  fileprivate func frameBegins(_ header: UnsafePointer<nghttp2_frame_hd>?) -> Int32 {
+    guard abuse != nil, let header = unsafe header?.pointee else { return 0 }
+    switch UInt32(header.type) {
+    case NGHTTP2_HEADERS.rawValue:
+      noteStreamID(header.stream_id)
+    case NGHTTP2_DATA.rawValue:
+      if header.length == 0, header.flags & HTTP2Callbacks.endStream == 0 { judge(.emptyData) }
+    case NGHTTP2_PRIORITY.rawValue:
+      judge(.priority)
+    case NGHTTP2_WINDOW_UPDATE.rawValue:
+      judge(.windowUpdate)
+    case NGHTTP2_SETTINGS.rawValue:
+      if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0 { judge(.settings) }
+    case NGHTTP2_PING.rawValue:
+      if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) == 0 {
+        judge(.ping(streams: liveStreams.count))
+      }
+    default:
+      break
+    }
+    return isCondemned ? HTTP2Callbacks.stop : 0
+  }
+
+  /// nghttp2 ignores HEADERS on an id that was jumped over; RFC 9113 §5.1.1 calls it an error.
+  private func noteStreamID(_ id: Int32) {
+    guard id > 0, id & 1 == 1 else { return }
+    if id > highestStreamID {
+      let firstFree = highestStreamID == 0 ? 1 : highestStreamID + 2
+      if id > firstFree {
+        judge(.skippedID)
+        if skippedIDs.count < 64 { skippedIDs.append(firstFree...(id - 2)) }
+      }
+      highestStreamID = id
+    } else if !skippedIDs.isEmpty, skippedIDs.contains(where: { $0.contains(id) }) {
+      verdict = .goAway(code: HTTP2ErrorCode.protocolError.rawValue, debug: "")
+    }
+  }
+
+  fileprivate func headersBegin(_ frame: UnsafePointer<nghttp2_frame>?) -> Int32 {
+    guard let frame = unsafe frame, unsafe frame.pointee.hd.type == HTTP2Callbacks.headersType
+    else { return 0 }
+    let id = unsafe frame.pointee.hd.stream_id
+    if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
+      judge(.streamOpened)
+      let stream = makeStream(id: id)
+      stream.headers.reserve(fields: 12, bytes: 256)
+      let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
+      unsafe nghttp2_session_set_stream_user_data(session, id, pointer)
+    } else if let stream = stream(id) {
+      // On a client the first list is the response; a list that also ends the stream with nothing
+      // before it is headers and trailers in one.
+      stream.receivingTrailers = role == .server || stream.headers.count > 0
+      if stream.receivingTrailers { stream.trailers = HTTP2Fields() }
+    }
+    return 0
+  }
+
+  fileprivate func headerArrived(
+    _ frame: UnsafePointer<nghttp2_frame>?, _ name: OpaquePointer?, _ value: OpaquePointer?
+  ) -> Int32 {
+    guard let frame = unsafe frame, let stream = unsafe stream(frame.pointee.hd.stream_id),
+      !stream.headersOverflowed
+    else { return 0 }
+    let nameBytes = unsafe nghttp2_rcbuf_get_buf(name)
+    let valueBytes = unsafe nghttp2_rcbuf_get_buf(value)
+    if stream.receivingTrailers {
+      unsafe store(nameBytes, valueBytes, of: stream, in: \.trailers)
+    } else {
+      unsafe store(nameBytes, valueBytes, of: stream, in: \.headers)
+    }
+    return isCondemned ? HTTP2Callbacks.stop : 0
+  }
+
+  @inline(__always)
+  private func store(
+    _ name: nghttp2_vec, _ value: nghttp2_vec, of stream: HTTP2Stream,
+    in list: ReferenceWritableKeyPath<HTTP2Stream, HTTP2Fields>
+  ) {
+    let size = unsafe name.len &+ value.len &+ 32
+    if stream[keyPath: list].listSize &+ size > configuration.headerBytes
+      || stream[keyPath: list].count >= configuration.headerFields
+    {
+      stream.headersOverflowed = true
+      judge(.headerOverflow)
+      return
+    }
+    unsafe stream[keyPath: list].add(
+      UnsafeBufferPointer(start: name.base, count: name.len),
+      UnsafeBufferPointer(start: value.base, count: value.len))
+  }
+
+  fileprivate func dataArrived(
+    _ id: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int
+  ) -> Int32 {
+    guard count > 0 else { return 0 }
+    judge(.usefulFrame)
+    guard let stream = stream(id), !stream.discardsInbound else {
+      unsafe nghttp2_session_consume(session, id, count)
+      return 0
+    }
+    stream.unconsumed += count
+    unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
+    events.append(.data(stream))
+    return 0
+  }
+
+  fileprivate func frameArrived(_ frame: UnsafePointer<nghttp2_frame>?) -> Int32 {
+    guard let frame = unsafe frame else { return 0 }
+    let header = unsafe frame.pointee.hd
+    switch UInt32(header.type) {
+    case NGHTTP2_HEADERS.rawValue:
+      judge(.usefulFrame)
+      guard let stream = stream(header.stream_id) else { return 0 }
+      if !stream.receivingTrailers { events.append(.headers(stream)) }
+      if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
+    case NGHTTP2_DATA.rawValue:
+      guard header.flags & HTTP2Callbacks.endStream != 0, let stream = stream(header.stream_id)
+      else { return 0 }
+      remoteEnded(stream)
+    case NGHTTP2_RST_STREAM.rawValue:
+      if role == .server { judge(.resetByPeer) }
+    case NGHTTP2_SETTINGS.rawValue:
+      if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
+        events.append(.settingsAcknowledged)
+      }
+    case NGHTTP2_PING.rawValue:
+      if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
+        events.append(.pingAcknowledged(unsafe payload(of: frame.pointee.ping)))
+      }
+    case NGHTTP2_GOAWAY.rawValue:
+      unsafe goAwayArrived(frame.pointee.goaway)
+    default:
+      break
+    }
+    return isCondemned ? HTTP2Callbacks.stop : 0
+  }
+
+  private func remoteEnded(_ stream: HTTP2Stream) {
+    stream.remoteClosed = true
+    events.append(.end(stream))
+  }
+
+  private func payload(of ping: nghttp2_ping) -> UInt64 {
+    let bytes = ping.opaque_data
+    return [bytes.0, bytes.1, bytes.2, bytes.3, bytes.4, bytes.5, bytes.6, bytes.7]
+      .reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  private func goAwayArrived(_ frame: nghttp2_goaway) {
+    let text = unsafe UnsafeBufferPointer(
+      start: frame.opaque_data, count: min(frame.opaque_data_len, 256))
+    events.append(
+      .goAway(
+        HTTP2ErrorCode(rawValue: unsafe frame.error_code),
+        lastStream: unsafe frame.last_stream_id,
+        debug: unsafe String(decoding: text, as: UTF8.self)))
+  }
+
+  fileprivate func frameLeft(_ frame: UnsafePointer<nghttp2_frame>?) -> Int32 {
+    guard let frame = unsafe frame else { return 0 }
+    let header = unsafe frame.pointee.hd
+    switch UInt32(header.type) {
+    case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
+      if header.type == HTTP2Callbacks.dataType { dataBytesSent &+= UInt64(header.length) }
+      judge(.dataSent)
+      guard role == .server, header.flags & HTTP2Callbacks.endStream != 0,
+        let stream = stream(header.stream_id)
+      else { return 0 }
+      if stream.remoteClosed {
+        judge(.streamEndedWell)
+      } else {
+        // The reply is complete and the rest of the request is not wanted. Submitted here and not
+        // together with the reply, because a reset submitted earlier would discard the reply.
+        stream.choseReset = true
+        unsafe nghttp2_submit_rst_stream(
+          session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
+          HTTP2ErrorCode.noError.rawValue)
+      }
+    case NGHTTP2_RST_STREAM.rawValue:
+      guard role == .server else { return 0 }
+      if let stream = stream(header.stream_id) {
+        if !stream.choseReset { judge(.resetForced) }
+      } else {
+        judge(unsafe frame.pointee.rst_stream.error_code == 7 ? .refused : .resetForced)
+      }
+    default:
+      break
+    }
+    return 0
+  }
+
+  fileprivate func streamClosed(_ id: Int32, _ code: UInt32) -> Int32 {
+    guard let stream = stream(id) else { return 0 }
+    unsafe nghttp2_session_set_stream_user_data(session, id, nil)
+    if stream.unconsumed > 0 {
+      // The stream's own window is gone with it; the connection's would leak shut.
+      unsafe nghttp2_session_consume_connection(session, stream.unconsumed)
+      stream.unconsumed = 0
+    }
+    forget(stream)
+    events.append(.closed(stream, HTTP2ErrorCode(rawValue: code)))
+    return 0
+  }
+}

@@ -1,0 +1,245 @@
+public import NIOCore
+
+/// What the owner of a connection is told; all on the channel's event loop.
+public protocol HTTP2ConnectionDelegate: AnyObject {
+  func http2Started(_ connection: HTTP2ChannelHandler)
+  func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler)
+  /// The connection is gone; every stream was told `closed` before.
+  func http2Ended(_ connection: HTTP2ChannelHandler)
+}
+
+/// The one NIO handler of an HTTP/2 connection: moves bytes between the channel and a session and
+/// tells the delegate what happened. It decides nothing about HTTP.
+///
+/// A read is parsed at once; all answers of a read batch leave in one write when the batch ends.
+/// Answers made later leave when the owner calls `flush`.
+public final class HTTP2ChannelHandler: ChannelDuplexHandler {
+  public typealias InboundIn = ByteBuffer
+  public typealias InboundOut = Never
+  public typealias OutboundIn = Never
+  public typealias OutboundOut = ByteBuffer
+
+  /// One write is at most about this long, so that the channel's high-water mark is seen in time.
+  private static let writeSize = 65_536
+
+  private let role: HTTP2Session.Role
+  private let configuration: HTTP2Configuration
+  /// Bytes queued in streams above which the peer is not read any more.
+  private let queuedBytesLimit: Int
+  private let delegate: any HTTP2ConnectionDelegate
+  private var context: ChannelHandlerContext?
+  /// `nil` before the start and after the end; checked again after every call into NIO, since a
+  /// write or a close can end the connection before it returns.
+  public private(set) var session: HTTP2Session?
+  private var isTellingEvents = false
+  private var isFlushing = false
+  private var isClosing = false
+  private var readIsWanted = false
+  private var readsAreDelayed = false
+  /// Monotonic nanoseconds of the last read; for keepalive.
+  public private(set) var lastRead: UInt64 = 0
+
+  public init(
+    role: HTTP2Session.Role, configuration: HTTP2Configuration, queuedBytesLimit: Int,
+    delegate: any HTTP2ConnectionDelegate
+  ) {
+    self.role = role
+    self.configuration = configuration
+    self.queuedBytesLimit = queuedBytesLimit
+    self.delegate = delegate
+  }
+
+  public var channel: (any Channel)? { context?.channel }
+
+  private static func now() -> UInt64 { NIODeadline.now().uptimeNanoseconds }
+
+  // MARK: Life
+
+  public func handlerAdded(context: ChannelHandlerContext) {
+    self.context = context
+    if context.channel.isActive { start(context) }
+  }
+
+  public func handlerRemoved(context: ChannelHandlerContext) {
+    end()
+    self.context = nil
+  }
+
+  public func channelActive(context: ChannelHandlerContext) {
+    start(context)
+    context.fireChannelActive()
+  }
+
+  public func channelInactive(context: ChannelHandlerContext) {
+    end()
+    context.fireChannelInactive()
+  }
+
+  /// A lost connection, a missing close_notify or a reset: the streams are told, nobody else.
+  public func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    context.close(promise: nil)
+  }
+
+  private func start(_ context: ChannelHandlerContext) {
+    guard session == nil, !isClosing else { return }
+    lastRead = Self.now()
+    do {
+      session = try HTTP2Session(role: role, configuration: configuration, now: lastRead)
+    } catch {
+      isClosing = true
+      context.fireErrorCaught(error)
+      context.close(promise: nil)
+      return
+    }
+    delegate.http2Started(self)
+    flush()
+  }
+
+  private func end() {
+    guard let ended = session else { return }
+    isClosing = true
+    tellEvents()
+    session = nil
+    for stream in ended.endAllStreams() {
+      delegate.http2Event(.closed(stream, .cancel), on: self)
+    }
+    delegate.http2Ended(self)
+  }
+
+  /// Closes at once; unsent bytes are lost.
+  public func close() {
+    isClosing = true
+    context?.close(promise: nil)
+  }
+
+  // MARK: Bytes in
+
+  public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    guard let session, !isClosing else { return }
+    let buffer = unwrapInboundIn(data)
+    lastRead = Self.now()
+    let outcome = unsafe buffer.withUnsafeReadableBytes {
+      unsafe session.receive($0, now: lastRead)
+    }
+    tellEvents()
+    switch outcome {
+    case .proceed:
+      delayReads(session)
+    case .close:
+      close()
+    case .closeAfterOutput:
+      isClosing = true
+      write(session, context)
+    }
+  }
+
+  public func channelReadComplete(context: ChannelHandlerContext) {
+    flush()
+    context.fireChannelReadComplete()
+  }
+
+  private func delayReads(_ session: HTTP2Session) {
+    let delay = session.takeReadDelay()
+    guard delay > 0, !readsAreDelayed, let context else { return }
+    readsAreDelayed = true
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    context.eventLoop.scheduleTask(in: .milliseconds(Int64(delay))) {
+      bound.value.readsAreDelayed = false
+      bound.value.readIfWanted()
+    }
+  }
+
+  /// Holds reads back while the peer does not take our answers, or was told to slow down: what
+  /// is not read cannot pile up here, and TCP tells the peer.
+  public func read(context: ChannelHandlerContext) {
+    readIsWanted = true
+    readIfWanted()
+  }
+
+  private func readIfWanted() {
+    guard readIsWanted, !readsAreDelayed, let context else { return }
+    if let session, session.queuedBytes > queuedBytesLimit || !context.channel.isWritable { return }
+    readIsWanted = false
+    context.read()
+  }
+
+  private func tellEvents() {
+    guard !isTellingEvents else { return }
+    isTellingEvents = true
+    defer { isTellingEvents = false }
+    while let event = session?.nextEvent() { delegate.http2Event(event, on: self) }
+  }
+
+  // MARK: Bytes out
+
+  public func channelWritabilityChanged(context: ChannelHandlerContext) {
+    flush()
+    context.fireChannelWritabilityChanged()
+  }
+
+  /// Sends what the session has, in one write, as far as the channel takes it. Not to be called
+  /// while an event is being told; the end of the batch flushes anyway.
+  public func flush() {
+    guard !isFlushing, !isTellingEvents, let context, let session, !isClosing else { return }
+    isFlushing = true
+    while context.channel.isWritable, self.session != nil {
+      let complete = write(session, context)
+      tellEvents()
+      if complete, !session.wantsWrite { break }
+      if complete, !hasOutput { break }
+    }
+    isFlushing = false
+    guard self.session != nil, !isClosing else { return }
+    if !session.isAlive { closeAfterWrites(context) } else { readIfWanted() }
+  }
+
+  /// Whether the last `write` produced anything; without this a session that wants to write but
+  /// may not (flow control) would spin.
+  private var hasOutput = false
+
+  @discardableResult
+  private func write(_ session: HTTP2Session, _ context: ChannelHandlerContext) -> Bool {
+    var output: ByteBuffer?
+    let allocator = context.channel.allocator
+    let complete = unsafe session.drain(limit: Self.writeSize) { bytes in
+      if output == nil { output = allocator.buffer(capacity: max(1_024, bytes.count)) }
+      _ = unsafe output?.writeBytes(bytes)
+    }
+    hasOutput = output != nil
+    if isClosing {
+      // The last words; then nothing more may follow.
+      let promise = context.eventLoop.makePromise(of: Void.self)
+      let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+      promise.futureResult.whenComplete { _ in bound.value.close(promise: nil) }
+      context.writeAndFlush(wrapOutboundOut(output ?? ByteBuffer()), promise: promise)
+    } else if let output {
+      context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+    }
+    return complete
+  }
+
+  private func closeAfterWrites(_ context: ChannelHandlerContext) {
+    isClosing = true
+    let promise = context.eventLoop.makePromise(of: Void.self)
+    let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    promise.futureResult.whenComplete { _ in bound.value.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: promise)
+  }
+}
+
+extension HTTP2Session {
+  /// Takes the time reading should stop for, and forgets it.
+  func takeReadDelay() -> Int {
+    defer { readDelayMilliseconds = 0 }
+    return readDelayMilliseconds
+  }
+
+  /// Ends every stream with the connection; the session is of no use afterwards.
+  func endAllStreams() -> [HTTP2Stream] {
+    failed = true
+    let streams = liveStreams
+    liveStreams = []
+    for stream in streams { stream.isClosed = true }
+    return streams
+  }
+}

@@ -1,0 +1,87 @@
+/// One stream: what arrived, what waits to be sent, and where it stands.
+///
+/// Pooled by its session. Confined to the thread of its session.
+public final class HTTP2Stream {
+  public internal(set) var id: Int32 = 0
+  /// Request headers on a server, response headers on a client.
+  public internal(set) var headers = HTTP2Fields()
+  /// A client's received trailers; a server ignores trailers of requests.
+  public internal(set) var trailers = HTTP2Fields()
+  /// The header list passed the limit; the rest was not stored.
+  public internal(set) var headersOverflowed = false
+  /// The peer ended its side.
+  public internal(set) var remoteClosed = false
+  /// The stream is gone in nghttp2; nothing can be sent on it.
+  public internal(set) var isClosed = false
+
+  /// DATA that arrived and was not taken yet. The owner takes bytes out and reports them with
+  /// `HTTP2Session.consume` when they no longer occupy memory.
+  public var inbound: [UInt8] = []
+  /// DATA bytes received and not yet given back to flow control.
+  public internal(set) var unconsumed = 0
+
+  /// Ask for a `drained` event when the queue falls below half of the limit given to the session.
+  public var wantsDrainedEvent = false
+
+  /// Whatever the owner hangs on the stream.
+  public var owner: AnyObject?
+
+  var outbound: [UInt8] = []
+  var outboundStart = 0
+  var trailerList: HTTP2FieldList?
+  /// No more DATA will be queued.
+  var outboundEnded = false
+  /// The response (server) or request (client) headers were submitted.
+  var headSubmitted = false
+  /// The stream's last frame was submitted or left to the provider.
+  var finished = false
+  /// Set when a reset is ours by choice, so that it does not count against the peer.
+  var choseReset = false
+  /// Received DATA is dropped and returned to flow control at once.
+  var discardsInbound = false
+  var receivingTrailers = false
+  /// Place in the session's list of live streams.
+  var liveIndex = 0
+
+  init() {}
+
+  /// Bytes waiting to be sent.
+  public var queuedBytes: Int { outbound.count - outboundStart }
+
+  /// Prepares for another life; large buffers are not kept.
+  func reset() {
+    id = 0
+    headers = HTTP2Fields()
+    trailers = HTTP2Fields()
+    headersOverflowed = false
+    remoteClosed = false
+    isClosed = false
+    empty(&inbound)
+    empty(&outbound)
+    unconsumed = 0
+    outboundStart = 0
+    wantsDrainedEvent = false
+    owner = nil
+    trailerList = nil
+    outboundEnded = false
+    headSubmitted = false
+    finished = false
+    choseReset = false
+    discardsInbound = false
+    receivingTrailers = false
+  }
+
+  private func empty(_ bytes: inout [UInt8]) {
+    if bytes.capacity > 16_384 { bytes = [] } else { bytes.removeAll(keepingCapacity: true) }
+  }
+
+  func compactOutbound() {
+    if outboundStart == outbound.count {
+      outbound.removeAll(keepingCapacity: outbound.capacity <= 65_536)
+      outboundStart = 0
+    } else if outboundStart > 65_536 {
+      outbound.removeSubrange(0..<outboundStart)
+      outboundStart = 0
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import HTTP2
+import NIOCore
+
+/// Puts the handlers of a new connection in place.
+enum ConnectionSetup {
+  static func prepare(_ channel: any Channel, loop: LoopContext) throws {
+    let peer = PeerInfo(address: channel.remoteAddress, isPlaintext: true)
+    try channel.pipeline.syncOperations.addHandler(http2Handler(loop: loop, peer: peer))
+  }
+
+  static func http2Handler(loop: LoopContext, peer: PeerInfo) -> HTTP2ChannelHandler {
+    let limits = loop.server.configuration.limits
+    var configuration = HTTP2Configuration()
+    configuration.concurrentStreams = limits.concurrentStreams
+    configuration.streamWindow = limits.streamWindow
+    configuration.connectionWindow = limits.connectionWindow
+    configuration.headerBytes = limits.headerBytes
+    configuration.headerFields = limits.headerFields
+    configuration.queuedBytesPerStream = limits.queuedBytesPerStream
+    configuration.abuse = abuseLimits(loop.server.configuration)
+    return HTTP2ChannelHandler(
+      role: .server, configuration: configuration,
+      queuedBytesLimit: limits.queuedBytesPerConnection,
+      delegate: HTTP2ServerConnection(loop: loop, peer: peer))
+  }
+
+  private static func abuseLimits(_ configuration: RPCServerConfiguration) -> AbuseGuard.Limits {
+    var limits = AbuseGuard.Limits()
+    let keepalive = configuration.keepalive
+    limits.streams = Int(configuration.limits.concurrentStreams)
+    limits.pingInterval = nanoseconds(keepalive.minimumPingInterval)
+    limits.idlePingInterval = nanoseconds(keepalive.minimumPingIntervalWithoutCalls)
+    limits.pingsWithoutCallsPermitted = keepalive.permitWithoutCalls
+    return limits
+  }
+
+  static func nanoseconds(_ milliseconds: Int64) -> UInt64 {
+    UInt64(clamping: milliseconds).multipliedReportingOverflow(by: 1_000_000).partialValue
+  }
+}

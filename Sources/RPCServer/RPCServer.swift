@@ -1,0 +1,109 @@
+import HTTP2
+import Logging
+import NIOCore
+import NIOPosix
+import RPCWire
+import Synchronization
+
+/// A server of RPC methods: gRPC, gRPC-Web and Connect on one port, with plain pages beside them.
+///
+/// Make it, `start` it once, and `drain` it at the end.
+public final class RPCServer: Sendable {
+  /// Where a started server listens.
+  public struct Address: Sendable, CustomStringConvertible {
+    public let host: String
+    public let port: Int
+    public var description: String { "\(host):\(port)" }
+  }
+
+  public struct StartError: Error, CustomStringConvertible {
+    public let description: String
+  }
+
+  /// Set the health of services here; `drain` sets everything to NOT_SERVING.
+  public let health: HealthState
+
+  private struct Running {
+    let group: MultiThreadedEventLoopGroup
+    let channel: any Channel
+    let loops: [LoopContext]
+  }
+
+  private let core: ServerCore
+  private let running = Mutex<Running?>(nil)
+
+  /// - Parameters:
+  ///   - methods: `grpc.health.v1` is added to them.
+  public init(
+    configuration: RPCServerConfiguration, methods: [RPCMethod],
+    health: HealthState = HealthState()
+  ) {
+    self.health = health
+    core = ServerCore(
+      configuration: configuration, methods: methods + HealthService.methods(health),
+      health: health)
+  }
+
+  /// Binds and begins to accept.
+  ///
+  /// - Throws: when the address cannot be bound.
+  public func start() async throws -> Address {
+    let configuration = core.configuration
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.loops))
+    var loops: [LoopContext] = []
+    for eventLoop in group.makeIterator() {
+      loops.append(LoopContext(eventLoop: eventLoop, server: core))
+    }
+    let contexts = loops
+    do {
+      let channel = try await ServerBootstrap(group: group)
+        .serverChannelOption(.backlog, value: 1_024)
+        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+        .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+        .childChannelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            guard let loop = contexts.first(where: { $0.eventLoop === channel.eventLoop }) else {
+              throw StartError(description: "a connection came on a loop that is not ours")
+            }
+            try ConnectionSetup.prepare(channel, loop: loop)
+          }
+        }
+        .bind(host: configuration.host, port: configuration.port).get()
+      running.withLock { $0 = Running(group: group, channel: channel, loops: contexts) }
+      core.logger.info(
+        "serving",
+        metadata: [
+          "address": "\(channel.localAddress?.description ?? "?")",
+          "nghttp2": "\(HTTP2Session.libraryVersion)",
+        ])
+      return Address(
+        host: channel.localAddress?.ipAddress ?? configuration.host,
+        port: channel.localAddress?.port ?? configuration.port)
+    } catch {
+      try? await group.shutdownGracefully()
+      throw error
+    }
+  }
+
+  /// Ends gracefully: health turns NOT_SERVING, accepting stops, calls in flight go on to their
+  /// end, and what is left after `grace` is cut off.
+  public func drain(grace: Duration = .seconds(30)) async {
+    health.shutDown()
+    guard let running = running.withLock({ $0 }) else { return }
+    core.isDraining.store(true, ordering: .relaxed)
+    try? await running.channel.close()
+    health.endWatches()
+    for loop in running.loops {
+      try? await loop.eventLoop.submit { loop.drainAll() }.get()
+    }
+    let deadline = ContinuousClock.now + grace
+    while ContinuousClock.now < deadline, core.openConnections.load(ordering: .relaxed) > 0 {
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    for loop in running.loops {
+      try? await loop.eventLoop.submit { loop.closeAll() }.get()
+    }
+    try? await running.group.shutdownGracefully()
+    self.running.withLock { $0 = nil }
+  }
+}

@@ -1,0 +1,30 @@
+import HTTP2
+
+/// The field lists of ordinary replies, laid out once so that sending them copies no text.
+enum ReplyTables {
+  static let grpcHead = head("application/grpc")
+  static let grpcProtoHead = head("application/grpc+proto")
+  static let okTrailers: HTTP2PreparedFields = {
+    var fields = HTTP2Fields()
+    fields.add("grpc-status", "0")
+    return HTTP2PreparedFields(fields)
+  }()
+
+  private static func head(_ contentType: StaticString) -> HTTP2PreparedFields {
+    var fields = HTTP2Fields()
+    fields.add(":status", "200")
+    fields.add("content-type", contentType)
+    fields.add("grpc-accept-encoding", Compression.accepted)
+    return HTTP2PreparedFields(fields)
+  }
+
+  /// The prepared head for exactly this request content-type, if there is one.
+  static func grpcHead(for contentType: ArraySlice<UInt8>) -> HTTP2PreparedFields? {
+    switch contentType.count {
+    case 16: contentType.elementsEqual("application/grpc".utf8) ? grpcHead : nil
+    case 22:
+      contentType.elementsEqual("application/grpc+proto".utf8) ? grpcProtoHead : nil
+    default: nil
+    }
+  }
+}

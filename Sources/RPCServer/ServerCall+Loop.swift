@@ -1,0 +1,283 @@
+import HTTP2
+import RPCWire
+import Synchronization
+
+/// The loop's side of a call: what arrives, what the task sends, and every way it can end.
+extension ServerCall {
+  // MARK: Request
+
+  /// Takes DATA. The bytes of an incomplete message go back to flow control at once, those of a
+  /// complete one when the handler takes it.
+  func receive(_ bytes: [UInt8]) {
+    guard state.reply != .ended else { return carrier.consume(bytes.count) }
+    if codec.isBare { return receiveBare(bytes) }
+    let pendingBefore = deframer.pendingCount
+    var fault: WireFault?
+    var paidBefore = pendingBefore
+    var deferred = 0
+    do throws(WireFault) {
+      try deframer.feed(bytes) { message in
+        guard fault == nil else { return }
+        let cost = 5 + message.bytes.count - paidBefore
+        paidBefore = 0
+        switch state.received() {
+        case .deliver:
+          do throws(WireFault) {
+            try deliver(try inflate(message), cost: cost)
+            if method.info.shape.streamsRequests { deferred += cost }
+          } catch { fault = error }
+        case .ignore: break
+        case .fail(let violation): fault = violation
+        }
+      }
+    } catch { fault = fault ?? error }
+    carrier.consume(bytes.count - deferred)
+    carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
+    if let fault { fail(RPCError(fault.code, fault.message)) }
+  }
+
+  private func receiveBare(_ bytes: [UInt8]) {
+    carrier.consume(bytes.count)
+    let limit = loop.server.configuration.limits.messageBytes
+    guard (only?.count ?? 0) + bytes.count <= limit else {
+      return fail(
+        RPCError(.resourceExhausted, "message above the limit of \(limit) bytes; send less"))
+    }
+    only = (only ?? []) + bytes
+    carrier.assembling(changedBy: bytes.count)
+  }
+
+  private func deliver(_ bytes: [UInt8], cost: Int) throws(WireFault) {
+    guard method.info.shape.streamsRequests else {
+      only = bytes
+      return
+    }
+    let request = Request(bytes: bytes, cost: max(0, cost))
+    let reader = shared.withLock { shared in
+      if shared.reader == nil { shared.requests.append(request) }
+      defer { shared.reader = nil }
+      return shared.reader
+    }
+    reader?.resume(returning: request)
+  }
+
+  private func inflate(_ message: FramedMessage) throws(WireFault) -> [UInt8] {
+    guard message.isCompressed else { return message.bytes }
+    guard let requestCompression else {
+      throw WireFault(.internal, "a compressed message needs a grpc-encoding header")
+    }
+    guard !message.bytes.isEmpty else { return [] }
+    return try requestCompression.inflate(
+      message.bytes, limit: loop.server.configuration.limits.messageBytes)
+  }
+
+  /// The caller's END_STREAM.
+  func receiveEnd() {
+    guard state.reply != .ended else { return }
+    if codec.isBare { return receiveBareEnd() }
+    do throws(WireFault) { try deframer.finish() } catch {
+      return fail(RPCError(error.code, error.message))
+    }
+    switch state.receivedEnd() {
+    case .deliverEnd: method.info.shape.streamsRequests ? endRequests() : startOnly()
+    case .ignore: break
+    case .fail(let fault): fail(RPCError(fault.code, fault.message))
+    }
+  }
+
+  private func receiveBareEnd() {
+    carrier.assembling(changedBy: -(only?.count ?? 0))
+    _ = state.received()
+    guard case .deliverEnd = state.receivedEnd() else { return }
+    do throws(WireFault) {
+      let body = only ?? []
+      if let requestCompression, !body.isEmpty {
+        only = try requestCompression.inflate(
+          body, limit: loop.server.configuration.limits.messageBytes)
+      } else {
+        only = body
+      }
+    } catch { return fail(RPCError(error.code, error.message)) }
+    startOnly()
+  }
+
+  private func endRequests() {
+    let reader = shared.withLock { shared in
+      shared.requestsEnded = true
+      defer { shared.reader = nil }
+      return shared.reader
+    }
+    reader?.resume(returning: nil)
+  }
+
+  private func startOnly() {
+    guard let bytes = only else { return }
+    only = nil
+    if let runInline = method.runInline { return runInline(self, bytes) }
+    shared.withLock { shared in
+      shared.requests.append(Request(bytes: bytes, cost: 0))
+      shared.requestsEnded = true
+    }
+    start()
+  }
+
+  /// Starts the handler, unless too many run already.
+  func start() {
+    let server = loop.server
+    let limits = server.configuration.limits
+    let running = server.runningHandlers.wrappingAdd(1, ordering: .relaxed).newValue
+    guard running <= limits.runningHandlers, carrier.mayRunAnotherHandler else {
+      server.runningHandlers.wrappingSubtract(1, ordering: .relaxed)
+      return fail(StandardErrors.overloaded)
+    }
+    handlerConnection = carrier.handlerStarted()
+    taskIsRunning = true
+    let interceptor = server.configuration.interceptor
+    task = Task { [method] in await method.run(self, interceptor) }
+  }
+
+  // MARK: Reply
+
+  /// Answers a call on the loop, without a task.
+  func performInline(_ body: () throws(RPCError) -> [UInt8]) {
+    do throws(RPCError) {
+      finish(last: try body(), error: nil)
+    } catch {
+      finish(last: nil, error: error)
+    }
+  }
+
+  func sendHeadersOnLoop() {
+    guard !codec.isBare, state.sendHeaders() else { return }
+    carrier.sendHead(ReplyEncoder.head(of: self), endStream: false)
+    carrier.touch()
+  }
+
+  func sendOnLoop(_ bytes: [UInt8]) {
+    write(bytes)
+    let size = bytes.count + 5
+    let half = loop.server.configuration.limits.queuedBytesPerStream / 2
+    unreleased += size
+    if carrier.queuedBytes < half {
+      released()
+    } else {
+      carrier.wantDrained()
+    }
+    carrier.touch()
+  }
+
+  private func write(_ bytes: [UInt8]) {
+    switch state.send() {
+    case .headersAndMessage: carrier.sendHead(ReplyEncoder.head(of: self), endStream: false)
+    case .message: break
+    case .drop: return
+    }
+    let (flags, body) = deflated(bytes)
+    carrier.sendBody(MessageFraming.prefix(flags: flags, length: body.count), body)
+  }
+
+  private func deflated(_ bytes: [UInt8]) -> (flags: UInt8, bytes: [UInt8]) {
+    guard let replyCompression, bytes.count >= Compression.threshold,
+      let smaller = replyCompression.deflate(bytes)
+    else { return (0, bytes) }
+    return (1, smaller)
+  }
+
+  /// The stream's queue fell below half: what was sent before counts no longer.
+  func released() {
+    let amount = unreleased
+    unreleased = 0
+    let limit = loop.server.configuration.limits.queuedBytesPerStream
+    let writer = shared.withLock { shared -> CheckedContinuation<Void, any Error>? in
+      shared.unsent -= amount
+      guard shared.unsent <= limit / 2 else { return nil }
+      defer { shared.writer = nil }
+      return shared.writer
+    }
+    writer?.resume()
+  }
+
+  func takenOnLoop(_ bytes: Int) {
+    carrier.consume(bytes)
+    carrier.touch()
+  }
+
+  // MARK: Ends
+
+  /// The task returned or threw.
+  func taskEnded(last: [UInt8]?, error: RPCError?) {
+    taskIsRunning = false
+    task = nil
+    loop.server.runningHandlers.wrappingSubtract(1, ordering: .relaxed)
+    handlerConnection?.runningHandlers -= 1
+    handlerConnection = nil
+    finish(last: last, error: error)
+  }
+
+  /// Refuses the call from the loop; a running task is cancelled and its result dropped.
+  func fail(_ error: RPCError) {
+    finish(last: nil, error: error)
+    cancelTask()
+  }
+
+  /// Sends the last message and the status, once; later calls do nothing.
+  func finish(last: [UInt8]?, error: RPCError?) {
+    guard state.reply != .ended else { return }
+    if codec.isBare {
+      _ = state.finish()
+    } else {
+      if let last { write(last) }
+      let action = state.finish()
+      ReplyEncoder.sendEnd(self, error: error, trailersOnly: action == .trailersOnly)
+    }
+    carrier.touch()
+    report(error?.code ?? .ok)
+    over()
+  }
+
+  func deadlineExpired() {
+    guard state.reply != .ended else { return }
+    if state.reply == .headersSent, carrier.queuedBytes > 0 {
+      // Trailers would stand behind a message that the peer does not take.
+      _ = state.finish()
+      carrier.reset(.cancel)
+      carrier.touch()
+      report(.deadlineExceeded)
+      over()
+    } else {
+      finish(last: nil, error: StandardErrors.deadlineExceeded)
+    }
+    cancelTask()
+  }
+
+  /// The stream is gone: answered, reset by the caller, or lost with the connection.
+  func closed() {
+    if state.reply != .ended {
+      _ = state.finish()
+      report(.cancelled)
+    }
+    let bare = codec.isBare && !state.requestEnded ? only?.count ?? 0 : 0
+    carrier.assembling(changedBy: -deframer.pendingCount - bare)
+    over()
+    cancelTask()
+    carrier = .detached
+  }
+
+  private func over() {
+    loop.removeDeadline(of: self)
+    end()
+  }
+
+  private func cancelTask() {
+    task?.cancel()
+    task = nil
+  }
+
+  private func report(_ code: RPCCode) {
+    guard let observer = loop.server.configuration.observer else { return }
+    observer(
+      RPCServerConfiguration.CallReport(
+        method: method.info, wireProtocol: codec.wireProtocol, code: code,
+        durationNanoseconds: RPCClock.now() &- startedAt))
+  }
+}

@@ -1,0 +1,264 @@
+import HTTP2
+import Logging
+import RPCWire
+import SwiftProtobuf
+import Synchronization
+
+/// One call, from its headers to its last byte: the handler's task on one side, the stream on the
+/// event loop on the other.
+///
+/// INVARIANT: the variables under "On the loop" are touched on the loop only; what both sides need
+/// is behind `shared`, whose lock is never held across an `await` or a call out of this file.
+/// A started task ends in exactly one `LoopOperation.finished`.
+final class ServerCall: WheelEntry, @unchecked Sendable {
+  let method: RPCMethod
+  let codec: CallCodec
+  let fields: HTTP2Fields
+  let peer: PeerInfo
+  let loop: LoopContext
+  /// Monotonic nanoseconds; `.max` for none.
+  let deadline: UInt64
+  let startedAt: UInt64
+  /// The content-type of the reply.
+  let contentType: [UInt8]
+  let preparedHead: HTTP2PreparedFields?
+
+  struct Request {
+    let bytes: [UInt8]
+    /// Bytes of the flow-control window it holds.
+    let cost: Int
+  }
+
+  struct Shared {
+    var isOver = false
+    /// Response bytes sent by the handler and not yet taken by the peer.
+    var unsent = 0
+    var writer: CheckedContinuation<Void, any Error>?
+    var requests: [Request] = []
+    var nextRequest = 0
+    var requestsEnded = false
+    var reader: CheckedContinuation<Request?, any Error>?
+    var headerFields = Metadata()
+    var trailerFields = Metadata()
+  }
+  let shared = Mutex(Shared())
+
+  // MARK: On the loop
+
+  var carrier: Carrier
+  /// Counts the running handlers of an HTTP/2 connection, also after the stream is gone.
+  var handlerConnection: HTTP2ServerConnection?
+  var state: CallState
+  var deframer: MessageDeframer
+  var requestCompression: Compression?
+  var replyCompression: Compression?
+  var task: Task<Void, Never>?
+  var taskIsRunning = false
+  /// The message of a single-request call, until its task starts.
+  var only: [UInt8]?
+  var unreleased = 0
+  /// The origin to name in the reply's CORS fields.
+  var corsOrigin: [UInt8]?
+  var isReported = false
+  var wheelSlot = -1
+  var wheelIndex = 0
+
+  init(
+    method: RPCMethod, codec: CallCodec, fields: HTTP2Fields, peer: PeerInfo, loop: LoopContext,
+    deadline: UInt64, startedAt: UInt64, contentType: ArraySlice<UInt8>, carrier: Carrier
+  ) {
+    self.contentType = Array(contentType)
+    preparedHead = codec.form == .grpc ? ReplyTables.grpcHead(for: contentType) : nil
+    self.method = method
+    self.codec = codec
+    self.fields = fields
+    self.peer = peer
+    self.loop = loop
+    self.deadline = deadline
+    self.startedAt = startedAt
+    self.carrier = carrier
+    state = CallState(requestIsSingle: !method.info.shape.streamsRequests)
+    deframer = MessageDeframer(
+      maximumBytes: loop.server.configuration.limits.messageBytes, allowedFlags: 1)
+  }
+}
+
+// MARK: - The task's side
+
+extension ServerCall {
+  /// Runs the whole of a call in its task and reports its end to the loop.
+  func perform(
+    _ interceptor: Interceptor?, _ body: (CallContext) async throws -> [UInt8]?
+  ) async {
+    var context = CallContext(call: self)
+    do {
+      if let interceptor { try await interceptor(method.info, &context) }
+      let last = try await body(context)
+      loop.enqueue(.finished(self, last: last, error: nil))
+    } catch {
+      loop.enqueue(.finished(self, last: nil, error: render(error)))
+    }
+  }
+
+  /// Decides what the caller learns of an error.
+  func render(_ error: any Error) -> RPCError {
+    switch error {
+    case let error as RPCError: return error
+    case let fault as WireFault: return RPCError(fault.code, fault.message)
+    case is CancellationError: return RPCError(.cancelled, "the call was cancelled")
+    default:
+      loop.server.logger.error(
+        "handler failed",
+        metadata: ["method": "\(method.info.path)", "error": "\(error)"])
+      return RPCError(.unknown, "the service failed; the cause is in its log")
+    }
+  }
+
+  func decode<M: Message>(_ bytes: [UInt8]) throws(RPCError) -> M {
+    do {
+      switch codec.encoding {
+      case .proto: return try M(serializedBytes: bytes)
+      case .json: return try M(jsonUTF8Bytes: bytes)
+      }
+    } catch {
+      // The parser's text may quote the message, so it is not passed on.
+      throw RPCError(
+        codec.wireProtocol == .connect ? .invalidArgument : .internal,
+        "the request message cannot be read as \(M.protoMessageName)")
+    }
+  }
+
+  func encode<M: Message>(_ message: M) throws(RPCError) -> [UInt8] {
+    let bytes: [UInt8]
+    do {
+      switch codec.encoding {
+      case .proto: bytes = try message.serializedBytes()
+      case .json: bytes = try message.jsonUTF8Bytes()
+      }
+    } catch {
+      throw RPCError(.internal, "the answer cannot be written as \(M.protoMessageName)")
+    }
+    let limit = loop.server.configuration.limits.messageBytes
+    guard bytes.count <= limit else {
+      throw RPCError(
+        .resourceExhausted,
+        "the answer of \(bytes.count) bytes is above the limit of \(limit); ask for less at a time")
+    }
+    return bytes
+  }
+
+  /// The message of a unary or server-streaming call; complete before the task starts.
+  func onlyRequest() async throws -> [UInt8] {
+    guard let request = try await takeRequest() else {
+      throw RPCError(.unimplemented, "this method takes one message, none came")
+    }
+    return request.bytes
+  }
+
+  /// The next message of a streaming caller; `nil` after its last.
+  func nextRequest() async throws -> [UInt8]? {
+    guard let request = try await takeRequest() else { return nil }
+    if request.cost > 0 { loop.enqueue(.taken(self, bytes: request.cost)) }
+    return request.bytes
+  }
+
+  fileprivate enum Taken {
+    case now(Request?)
+    case later
+  }
+
+  private func takeRequest() async throws -> Request? {
+    if case .now(let request) = try shared.withLock({ try $0.take() }) { return request }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let result: Result<Taken, any Error> = shared.withLock { shared in
+          let taken = Result { try shared.take() }
+          if case .success(.later) = taken { shared.reader = continuation }
+          return taken
+        }
+        switch result {
+        case .success(.now(let request)): continuation.resume(returning: request)
+        case .success(.later): break
+        case .failure(let error): continuation.resume(throwing: error)
+        }
+      }
+    } onCancel: {
+      end()
+    }
+  }
+
+  /// Sends one response message; suspends while too much of the stream waits.
+  func send(_ bytes: [UInt8]) async throws {
+    try Task.checkCancellation()
+    let limit = loop.server.configuration.limits.queuedBytesPerStream
+    let mustWait = try shared.withLock { shared in
+      guard !shared.isOver else { throw CancellationError() }
+      shared.unsent += bytes.count + 5
+      return shared.unsent > limit
+    }
+    loop.enqueue(.message(self, bytes))
+    guard mustWait else { return }
+    try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let (isOver, isDrained) = shared.withLock { shared in
+          let isDrained = shared.unsent <= limit / 2
+          if !shared.isOver, !isDrained { shared.writer = continuation }
+          return (shared.isOver, isDrained)
+        }
+        if isOver {
+          continuation.resume(throwing: CancellationError())
+        } else if isDrained {
+          continuation.resume()
+        }
+      }
+    } onCancel: {
+      end()
+    }
+  }
+
+  func sendHeaders() { loop.enqueue(.sendHeaders(self)) }
+
+  func addResponseField(_ name: String, _ value: [UInt8], trailing: Bool) {
+    let entry = Metadata.Entry(name: ASCII.lowercased(Array(name.utf8)), value: value)
+    guard Metadata.isLegalUserName(entry.name),
+      entry.isBinary || Metadata.isLegalASCIIValue(value)
+    else { return }
+    shared.withLock { shared in
+      if trailing {
+        shared.trailerFields.entries.append(entry)
+      } else {
+        shared.headerFields.entries.append(entry)
+      }
+    }
+  }
+
+  /// From any thread: nothing more is sent or received; whoever waits is woken with an error.
+  func end() {
+    let (writer, reader) = shared.withLock { shared in
+      shared.isOver = true
+      defer {
+        shared.writer = nil
+        shared.reader = nil
+      }
+      return (shared.writer, shared.reader)
+    }
+    writer?.resume(throwing: CancellationError())
+    reader?.resume(throwing: CancellationError())
+  }
+}
+
+extension ServerCall.Shared {
+  fileprivate mutating func take() throws -> ServerCall.Taken {
+    if nextRequest < requests.count {
+      let request = requests[nextRequest]
+      nextRequest += 1
+      if nextRequest == requests.count {
+        requests.removeAll(keepingCapacity: true)
+        nextRequest = 0
+      }
+      return .now(request)
+    }
+    guard !isOver else { throw CancellationError() }
+    return requestsEnded ? .now(nil) : .later
+  }
+}

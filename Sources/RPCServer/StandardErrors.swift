@@ -1,0 +1,24 @@
+import RPCWire
+import SwiftProtobuf
+
+/// Errors the transport itself answers with.
+enum StandardErrors {
+  static let deadlineExceeded = RPCError(
+    .deadlineExceeded, "the time the caller allowed ran out; allow more or ask for less")
+
+  /// Refused before decoding, so a retry is always safe.
+  static let overloaded = RPCError(
+    .unavailable, "the server is busy; retry after the delay given", details: [retry(after: 1)])
+
+  static let shuttingDown = RPCError(
+    .unavailable, "the server is shutting down; retry on a new connection",
+    details: [retry(after: 1)])
+
+  static let noSuchMethod = RPCError(
+    .unimplemented, "no such method; list the methods with server reflection")
+
+  private static func retry(after seconds: Int64) -> RPCErrorDetail {
+    RPCErrorDetail(
+      Google_Rpc_RetryInfo.with { $0.retryDelay = .with { $0.seconds = seconds } })
+  }
+}
