@@ -40,10 +40,12 @@ public struct DecidingRecord: Hashable, Sendable, Codable {
   public var reason: Reason
   /// With AUTH_INCOMPLETE: the missing elements.
   public var defects: [DefectElement]
+  /// Tells of a Part 2 record or consent: left out where the caller may not see it.
+  public var isPart2: Bool
 
   public init(
     part: Part, record: RecordReference, grant: GrantID? = nil, version: Int = 1, reason: Reason,
-    defects: [DefectElement] = []
+    defects: [DefectElement] = [], isPart2: Bool = false
   ) {
     self.part = part
     self.record = record
@@ -51,6 +53,7 @@ public struct DecidingRecord: Hashable, Sendable, Codable {
     self.version = version
     self.reason = reason
     self.defects = defects
+    self.isPart2 = isPart2
   }
 }
 
@@ -71,8 +74,10 @@ public struct Decision: Hashable, Sendable, Codable {
   public var position: UInt64
   /// Which rules decided; rules stay in the code as long as their records.
   public var rulesVersion: Int
-  /// With PARTIAL_SCOPE: nothing here; the group answer lists the images.
-  public var isEmergencyOverride: Bool { primary == .emergencyOverride }
+  /// A PERMIT that rests on an attestation alone; 42 CFR 2.51 for a Part 2 record.
+  public var isEmergencyOverride: Bool {
+    effect == .permit && (primary == .emergencyOverride || primary == .part2MedicalEmergency)
+  }
 
   public init(
     effect: Effect, primary: Reason, further: [Reason] = [], records: [DecidingRecord] = [],

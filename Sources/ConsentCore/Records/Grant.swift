@@ -51,12 +51,16 @@ public struct Grant: Hashable, Sendable, Codable {
   /// Inclusive start of the effective period, never before signing.
   public var effectiveFrom: Instant
   public var expiry: Expiry
+  /// "This image only": a permit that does not flow down to derivatives.
+  public var withoutDerivatives: Bool
+  /// Obligations that the paper's own text sets.
+  public var obligations: [Obligation]
 
   public init(
     id: GrantID, part: UInt8 = 1, effect: GrantEffect, scope: Scope, presentOnly: Bool = false,
     uses: ClosedSet<Use>, audiences: ClosedSet<Audience>, recipients: [Party] = [],
     disclosers: [Party] = [], channels: ClosedSet<Channel>? = nil, effectiveFrom: Instant,
-    expiry: Expiry
+    expiry: Expiry, withoutDerivatives: Bool = false, obligations: [Obligation] = []
   ) {
     self.id = id
     self.part = part
@@ -70,5 +74,7 @@ public struct Grant: Hashable, Sendable, Codable {
     self.channels = channels
     self.effectiveFrom = effectiveFrom
     self.expiry = expiry
+    self.withoutDerivatives = withoutDerivatives
+    self.obligations = obligations
   }
 }

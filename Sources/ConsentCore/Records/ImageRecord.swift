@@ -79,7 +79,8 @@ public struct ImageRecord: Hashable, Sendable, Codable {
   public var firstRecorded: Instant
 
   public init(
-    recordID: RecordID, key: ImageKey, version: Int = 1, patient: PatientID, kind: ImageKind, studyUID: String? = nil,
+    recordID: RecordID, key: ImageKey, version: Int = 1, patient: PatientID, kind: ImageKind,
+    studyUID: String? = nil,
     seriesUID: String? = nil, sopClassUID: String? = nil, modality: String? = nil,
     bodyPart: String? = nil, laterality: String? = nil, acquiredDay: LocalDay? = nil,
     acquired: Instant? = nil, accession: Identifier? = nil, encounter: String? = nil,

@@ -93,7 +93,8 @@ public struct Form: Hashable, Sendable, Codable {
   public var stamp: Stamp
 
   public init(
-    recordID: RecordID, reference: Reference, title: String, kind: InstrumentKind, statements: Statements,
+    recordID: RecordID, reference: Reference, title: String, kind: InstrumentKind,
+    statements: Statements,
     stamp: Stamp = .unstamped
   ) {
     self.recordID = recordID

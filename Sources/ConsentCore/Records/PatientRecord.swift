@@ -10,13 +10,16 @@ public struct PatientRecord: Hashable, Sendable, Codable {
   /// Local midnight at which the individual reaches the organization's age of majority; `nil` if
   /// the birth date is unknown.
   public var majority: Instant?
+  /// The local day that begins at `majority`; tells whether a paper that bears only a day was
+  /// signed before it. `nil`: read off `majority`.
+  public var majorityDay: LocalDay?
   /// Version of the time zone data that `majority` was computed with.
   public var timeZoneDataVersion: String
   public var stamp: Stamp
 
   public init(
-    recordID: RecordID, id: PatientID, version: Int, majority: Instant?, timeZoneDataVersion: String,
-    stamp: Stamp = .unstamped
+    recordID: RecordID, id: PatientID, version: Int, majority: Instant?,
+    timeZoneDataVersion: String, stamp: Stamp = .unstamped, majorityDay: LocalDay? = nil
   ) {
     self.recordID = recordID
     self.id = id
@@ -24,6 +27,7 @@ public struct PatientRecord: Hashable, Sendable, Codable {
     self.majority = majority
     self.timeZoneDataVersion = timeZoneDataVersion
     self.stamp = stamp
+    self.majorityDay = majorityDay
   }
 }
 

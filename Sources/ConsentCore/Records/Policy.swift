@@ -48,6 +48,9 @@ public struct Policy: Hashable, Sendable, Codable {
   public var individualChannels: ClosedSet<Channel>
   /// Recipients with a business associate contract on file.
   public var businessAssociates: [Identifier]
+  /// Identifiers by which papers name this organization as the one who may disclose; the actor's
+  /// own identifier and stated memberships count besides.
+  public var organizationIdentifiers: [Identifier]
   /// Individuals who asked for e-mail after a warning: patients whose images may go by it.
   public var personalEmailRequests: [PatientID]
   /// Elements the organization asks of a CONSENT (164.506(b)(1) leaves it free).
@@ -61,7 +64,8 @@ public struct Policy: Hashable, Sendable, Codable {
   public var stamp: Stamp
 
   /// The defaults: version 0, effective always.
-  public init(recordID: RecordID = RecordID(high: 0, low: 0), version: Int = 0,
+  public init(
+    recordID: RecordID = RecordID(high: 0, low: 0), version: Int = 0,
     effective: Instant = .distantPast
   ) {
     self.recordID = recordID
@@ -84,6 +88,7 @@ public struct Policy: Hashable, Sendable, Codable {
     externalEducationChannels = [.presentation, .publication]
     individualChannels = [.patientPortal, .print, .removableMedia]
     businessAssociates = []
+    organizationIdentifiers = []
     personalEmailRequests = []
     consentElements = [.signature, .signatureDate, .purpose]
     operationsObligations = [.removeBurnedInIdentifiers, .stripMetadata, .cropToRegion]

@@ -1,0 +1,150 @@
+extension Line {
+  /// Every line of every standing paper that could matter to the lineage, for any use.
+  ///
+  /// - Parameter kin: the patients of the lineage and all registrations ever merged with them.
+  static func gather(
+    facts: Facts, errors: EnteredErrors, lineage: Lineage, kin: Set<PatientID>
+  ) -> [Line] {
+    var lines: [Line] = []
+    for paper in facts.instruments
+    where kin.contains(paper.patient) && !errors.contains(.instrument, paper.id) {
+      lazy var amendments = Amendments(of: paper, facts: facts, errors: errors)
+      for grant in paper.grants {
+        let held = lineage.indices.filter { grant.scope.holds(lineage.images[$0]) }
+        guard !held.isEmpty else { continue }
+        lines.append(
+          Line(
+            paper: paper, grant: grant, held: held, lineage: lineage, amendments: amendments,
+            facts: facts, errors: errors))
+      }
+    }
+    return lines
+  }
+
+  private init(
+    paper: Instrument, grant: Grant, held: [Int], lineage: Lineage, amendments: Amendments,
+    facts: Facts, errors: EnteredErrors
+  ) {
+    self.paper = paper
+    self.grant = grant
+    self.held = held
+    described =
+      grant.presentOnly ? held.filter { lineage.isPresent($0, at: paper) } : held
+    revocations = facts.revocations.filter {
+      $0.grants.contains(grant.id) && !errors.contains(.revocation, $0.id)
+    }
+    falsified = amendments.falsified
+    restrictionEnded = amendments.restrictionEnded
+    let defects = paper.defects.filter { $0.part == nil || $0.part == grant.part }.map(\.element)
+    let lacksAuthority = defects.contains(.signerAuthority) || amendments.signedPastMajority
+    withoutAuthority = lacksAuthority ? .distantPast : amendments.withoutAuthority
+    missing = defects.filter { $0 != .compound && $0 != .conditioned && $0 != .signerAuthority }
+    isCompound = defects.contains(.compound) || paper.compoundParts.contains(grant.part)
+    isConditioned = defects.contains(.conditioned) || paper.conditionedParts.contains(grant.part)
+    majorityReview =
+      paper.signer.capacity.restsOnMinority ? amendments.majority ?? .distantPast : nil
+    switch grant.expiry {
+    case .date(_, let until):
+      endsByDate = until
+      endsByEvent = nil
+    case .event(let event):
+      endsByDate = nil
+      endsByEvent =
+        errors.contains(.expiryEvent, event)
+        ? .distantPast : facts.occurrence(of: event, errors: errors)
+    case .majority:
+      endsByDate = nil
+      endsByEvent = amendments.majority ?? .distantPast
+    case .none:
+      endsByDate = nil
+      endsByEvent = nil
+    }
+  }
+}
+
+/// What other records say of one paper.
+struct Amendments {
+  let falsified: Instant?
+  let restrictionEnded: Instant?
+  let withoutAuthority: Instant?
+  let majority: Instant?
+  let signedPastMajority: Bool
+
+  init(of paper: Instrument, facts: Facts, errors: EnteredErrors) {
+    falsified = facts.falseInformation
+      .filter { $0.instrument == paper.id && !errors.contains(.falseInformation, $0.id) }
+      .map(\.stamp.recorded).min()
+    restrictionEnded = facts.restrictionEnds
+      .filter { $0.instrument == paper.id && !errors.contains(.restrictionEnd, $0.id) }
+      .map(\.stamp.recorded).min()
+    // One finding of no authority is enough, whatever else was found: cured only by a new record.
+    withoutAuthority = facts.authorityEvidence
+      .filter {
+        $0.instrument == paper.id && $0.finding == .showsNoAuthority
+          && !errors.contains(.authorityEvidence, $0.id)
+      }
+      .map(\.stamp.recorded).min()
+    let patient = facts.currentPatient(paper.patient, errors: errors)
+    majority = patient?.majority
+    signedPastMajority =
+      paper.signer.capacity.restsOnMinority && paper.isSigned(from: patient)
+  }
+}
+
+extension Instrument {
+  /// Signed on or after the day on which the individual came of age.
+  func isSigned(from patient: PatientRecord?) -> Bool {
+    guard let majority = patient?.majority else { return false }
+    if let instant = signed?.instant { return instant >= majority }
+    guard let day = patient?.majorityDay ?? LocalDay(beginningAt: majority) else { return false }
+    return signedOrReceived.day >= day
+  }
+}
+
+extension LocalDay {
+  /// The day whose local midnight an instant is, for offsets from UTC of less than 12 hours west
+  /// to 12 hours east.
+  init?(beginningAt midnight: Instant) {
+    let (shifted, overflow) = midnight.microseconds
+      .addingReportingOverflow(12 * .microsecondsPerHour)
+    guard !overflow else { return nil }
+    let remainder = shifted % .microsecondsPerDay
+    let days = shifted / .microsecondsPerDay - (remainder < 0 ? 1 : 0)
+    guard let days = Int32(exactly: days) else { return nil }
+    self.init(daysSince1970: days)
+  }
+}
+
+extension Facts {
+  /// From when a named event counts as having happened; `nil` while it is not resolved.
+  func occurrence(of event: ID<ExpiryEvent>, errors: EnteredErrors) -> Instant? {
+    expiryEventResolutions
+      .filter { $0.event == event && !errors.contains(.expiryEventResolution, $0.id) }
+      .map(\.counts).min()
+  }
+}
+
+extension Scope {
+  func holds(_ image: ImageRecord) -> Bool {
+    switch self {
+    case .image(let key): image.key == key
+    case .series(let uid): image.seriesUID == uid
+    case .study(let uid): image.studyUID == uid
+    case .patient: true
+    }
+  }
+}
+
+extension Lineage {
+  /// Acquired not later than the day of signing; a derivative has its sources' time. Where the
+  /// acquisition day is unknown, recorded before the signing was recorded.
+  func isPresent(_ index: Int, at paper: Instrument) -> Bool {
+    originals(behind: index).allSatisfy { original in
+      let image = images[original]
+      guard let day = image.acquiredDay else {
+        return image.firstRecorded < paper.stamp.recorded
+      }
+      return day <= paper.signedOrReceived.day
+    }
+  }
+}

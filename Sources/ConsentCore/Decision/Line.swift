@@ -1,0 +1,68 @@
+/// One grant of one standing paper, with everything other records say of it. Nothing in it
+/// depends on the instant decided at; `Moment` compares its instants.
+struct Line {
+  let paper: Instrument
+  let grant: Grant
+  /// Images of the lineage that the scope holds, by index, whoever's they are.
+  let held: [Int]
+  /// Of those the ones acquired not later than the day of signing, or all if the future is meant.
+  let described: [Int]
+  let revocations: [Revocation]
+  let falsified: Instant?
+  let restrictionEnded: Instant?
+  /// From when recorded evidence shows that the signer had no authority.
+  let withoutAuthority: Instant?
+  /// The grant ends by an event or at majority then. `distantPast`: the event cannot be
+  /// evaluated, which ends a permit and never a deny.
+  let endsByEvent: Instant?
+  let endsByDate: Instant?
+  /// A parent's permit must be reviewed from then; `distantPast` with an unknown birth date.
+  let majorityReview: Instant?
+  /// Defects of this line's part.
+  let missing: [DefectElement]
+  let isCompound: Bool
+  let isConditioned: Bool
+
+  var isPermit: Bool { grant.effect == .permit }
+  var specificity: Int { grant.scope.specificity }
+  var signed: SignedTime { paper.signedOrReceived }
+
+  /// The line's uses; a deny that names none means all.
+  var uses: ClosedSet<Use> { !isPermit && grant.uses.isEmpty ? .all : grant.uses }
+  var audiences: ClosedSet<Audience> {
+    !isPermit && grant.audiences.isEmpty ? .all : grant.audiences
+  }
+
+  /// A deny line of these papers stands for itself; of the others it is an exclusion of the form,
+  /// or a restriction.
+  var isStandingDeny: Bool {
+    guard !isPermit else { return false }
+    return switch paper.kind {
+    case .refusal, .consent, .restrictionRequest: true
+    case .authorization, .restrictionAgreed, .part2Consent: false
+    }
+  }
+
+  /// A deny line of these papers limits the permits of the same paper only.
+  var isExclusion: Bool {
+    !isPermit && (paper.kind == .authorization || paper.kind == .part2Consent)
+  }
+
+  var reference: RecordReference { RecordReference(kind: .instrument, id: paper.id.retyped()) }
+
+  func record(
+    _ part: DecidingRecord.Part, _ reason: Reason, defects: [DefectElement] = []
+  ) -> DecidingRecord {
+    DecidingRecord(
+      part: part, record: reference, grant: grant.id, reason: reason, defects: defects,
+      isPart2: paper.kind == .part2Consent)
+  }
+
+  /// The receiver, channel, use and audience are within a deny line. What is unknown matches.
+  func denies(_ question: Question) -> Bool {
+    uses.contains(question.use) && audiences.contains(question.audience)
+      && (grant.channels?.contains(question.channel) ?? true)
+      && (grant.recipients.isEmpty
+        || grant.recipients.contains(where: question.receiver.mayBeMeant))
+  }
+}

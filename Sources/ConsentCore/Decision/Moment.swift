@@ -1,0 +1,73 @@
+/// A case at an instant: the ladder's rungs are extensions of it, one file each.
+struct Moment {
+  let file: CaseFile
+  let at: Instant
+  let policy: Policy
+  let persons: Persons
+  /// Whose each image of the lineage is; several while a record made in a merge is not assigned.
+  let holders: [[PatientID]]
+  /// Leaves out what other members of a merged person restrict; see `MergeRule`.
+  var ownMemberOnly = false
+
+  init(_ file: CaseFile, at: Instant) {
+    self.file = file
+    self.at = at
+    policy = file.facts.policy(at: at, errors: file.errors)
+    persons = Persons(facts: file.facts, errors: file.errors, at: at)
+    holders = (file.lineage?.images ?? []).map { [persons] image in
+      persons.holders(image: image, versions: file.facts.images)
+    }
+  }
+
+  /// Whose a paper is.
+  func holders(of paper: Instrument) -> [PatientID] {
+    persons.holders(record: paper.id.retyped(), patient: paper.patient, stamp: paper.stamp)
+  }
+
+  // MARK: What the clock makes of a line
+
+  /// From when it is revoked; oral revocations count as the policy says.
+  func revocation(of line: Line) -> Revocation? {
+    line.revocations
+      .filter { policy.oralRevocationBinds || $0.method != .oral }
+      .min { ($0.stamp.recorded, $0.id) < ($1.stamp.recorded, $1.id) }
+  }
+
+  func isRevoked(_ line: Line) -> Bool {
+    guard let revocation = revocation(of: line) else { return false }
+    return revocation.stamp.recorded <= at
+  }
+
+  /// A deny in effect. Defects never weaken it, and an end that cannot be evaluated ends nothing.
+  func stands(_ line: Line) -> Bool {
+    guard line.grant.effectiveFrom <= at, !isRevoked(line) else { return false }
+    if let end = line.endsByDate, end <= at { return false }
+    if let end = line.endsByEvent, end != .distantPast, end <= at { return false }
+    if let end = line.restrictionEnded, end <= at { return false }
+    return true
+  }
+
+  // MARK: Whose images a line reaches
+
+  /// Images a deny line reaches: those of every registration of its person.
+  func reach(ofDeny line: Line) -> [Int] {
+    let papers = holders(of: line.paper)
+    let wholePatient = line.grant.scope == .patient
+    return line.described.filter { index in
+      holders[index].contains { image in
+        papers.contains { paper in
+          wholePatient && ownMemberOnly ? paper == image : persons.areSame(paper, image)
+        }
+      }
+    }
+  }
+
+  /// Whether a permit line speaks of an image: its own registration's for a patient-wide permit,
+  /// the same person's otherwise. A record that may be one of several persons' permits nothing.
+  func belongs(_ line: Line, to index: Int) -> Bool {
+    let papers = holders(of: line.paper)
+    guard papers.count == 1, holders[index].count == 1 else { return false }
+    return line.grant.scope == .patient
+      ? papers[0] == holders[index][0] : persons.areSame(papers[0], holders[index][0])
+  }
+}

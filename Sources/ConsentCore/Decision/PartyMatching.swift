@@ -1,0 +1,35 @@
+/// Who receives in a check: the recipient, or for own workforce and trainees the actor.
+struct Receiver {
+  let identifier: Identifier?
+  let kind: RecipientKind
+  let memberOf: [Identifier]
+
+  init(_ party: Party) {
+    identifier = party.identifier
+    kind = party.kind
+    memberOf = party.memberOf
+  }
+
+  init(_ actor: Actor) {
+    identifier = actor.user
+    kind = .person
+    memberOf = actor.memberOf
+  }
+
+  /// A permit names the receiver: by its own identifier, or as an organization, class or venue the
+  /// receiver is stated to belong to. Words alone name nobody.
+  func isNamed(by party: Party) -> Bool {
+    guard let named = party.identifier else { return false }
+    if identifier == named { return true }
+    return party.kind != .person && memberOf.contains(named)
+  }
+
+  /// A deny may mean the receiver: what is unknown matches. Unknown are a party without an
+  /// identifier on either side, and the memberships of a person who states none.
+  func mayBeMeant(by party: Party) -> Bool {
+    guard let named = party.identifier, let identifier else { return true }
+    if identifier == named || memberOf.contains(named) { return true }
+    return kind == .person && memberOf.isEmpty
+      && (party.kind == .organization || party.kind == .class)
+  }
+}

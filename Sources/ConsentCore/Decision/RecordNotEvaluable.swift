@@ -1,0 +1,23 @@
+// Between rungs 1 and 2: a stored record of the patient that cannot be read denies its use, or if
+// that is unreadable every use. It might be a refusal; it never vanishes.
+
+extension Moment {
+  func unevaluableRecord(_ question: Question) -> Verdict? {
+    let speaking = file.facts.unevaluable.filter { record in
+      guard record.use == nil || record.use == question.use,
+        !file.errors.contains(record.reference.kind, record.reference.id)
+      else { return false }
+      return holders.contains { image in
+        image.contains {
+          ownMemberOnly ? $0 == record.patient : persons.areSame($0, record.patient)
+        }
+      }
+    }
+    guard !speaking.isEmpty else { return nil }
+    let records =
+      speaking
+      .map { DecidingRecord(part: .denies, record: $0.reference, reason: .recordNotEvaluable) }
+      .sorted { $0.record.id < $1.record.id }
+    return .deny(.recordNotEvaluable, records: records)
+  }
+}
