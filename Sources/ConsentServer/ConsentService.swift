@@ -1,10 +1,10 @@
 public import ConsentCore
 public import ConsentStore
+public import EventFeed
 public import Logging
 public import RPCServer
 
 import Crypto
-import EventFeed
 import SwiftProtobuf
 
 /// What every handler works with. One value; handlers are its extensions, one file per RPC.

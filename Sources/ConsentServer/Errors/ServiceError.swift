@@ -1,6 +1,6 @@
-public import ConsentCore
 public import RPCServer
 
+import ConsentCore
 import ConsentStore
 import RPCWire
 import SwiftProtobuf
@@ -41,6 +41,7 @@ extension ServiceError {
         var field = Google_Rpc_BadRequest.FieldViolation()
         field.field = violation.field
         field.description_p = violation.description
+        field.reason = violation.reason ?? ""
         return field
       }
       let first = violations.first.map { "\($0.field): \($0.description)" } ?? reason
