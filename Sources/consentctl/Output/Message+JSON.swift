@@ -1,0 +1,6 @@
+import SwiftProtobuf
+
+extension Message {
+  /// Proto JSON on one line, with enum names.
+  func json() throws -> String { try jsonString() }
+}

@@ -1,0 +1,80 @@
+import Foundation
+import Testing
+
+/// SwiftPM does not hold the layers: a target can import whatever another dependency brings in.
+/// This test does.
+@Suite struct LayeringTests {
+  /// What each target may import. Arrows point down only.
+  static let allowed: [String: Set<String>] = [
+    "ConsentCore": [],
+    "RPCWire": [],
+    "HTTP2": ["CNghttp2", "NIOCore"],
+    "RPCServer": [
+      "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOConcurrencyHelpers",
+      "SwiftProtobuf", "Logging", "Synchronization", "CZlib", "Foundation",
+    ],
+    "RPCClient": [
+      "HTTP2", "RPCWire", "RPCStatusProto", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
+      "Synchronization",
+    ],
+    "ConsentProto": ["SwiftProtobuf"],
+    "Postgres": ["CLibpq", "Glibc", "Synchronization", "Foundation"],
+    "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Synchronization"],
+    "ConsentStore": ["ConsentCore", "Postgres", "Crypto", "Foundation", "Synchronization"],
+    "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
+    "Reporting": ["ConsentStore", "ConsentCore"],
+    "ConsentServer": [
+      "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
+      "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
+    ],
+    "consentd": [
+      "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
+      "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Glibc", "Crypto",
+    ],
+    "consentctl": [
+      "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
+      "Foundation", "Crypto", "Glibc", "ConsentStore", "Postgres", "ConsentCore",
+    ],
+  ]
+
+  @Test func everyImportIsAllowed() {
+    for (target, allowed) in LayeringTests.allowed {
+      for file in SourceTree.swiftFiles(below: "Sources/" + target) {
+        for module in SourceTree.imports(in: file.text) where !allowed.contains(module) {
+          Issue.record("\(file.path) imports \(module), which \(target) may not")
+        }
+      }
+    }
+  }
+
+  @Test func everySwiftTargetIsInTheTable() throws {
+    let folders = try FileManager.default.contentsOfDirectory(
+      atPath: SourceTree.root.appendingPathComponent("Sources").path)
+    for folder in folders where !SourceTree.swiftFiles(below: "Sources/" + folder).isEmpty {
+      #expect(LayeringTests.allowed[folder] != nil, "\(folder) is not in the table of layers")
+    }
+  }
+
+  @Test func cModulesHaveOneDoor() {
+    for folder in ["Sources", "Tests"] {
+      for file in SourceTree.swiftFiles(below: folder) {
+        for module in SourceTree.imports(in: file.text) {
+          switch module {
+          case "CNghttp2": #expect(file.path.hasPrefix("Sources/HTTP2/"), "\(file.path)")
+          case "CLibpq": #expect(file.path.hasPrefix("Sources/Postgres/"), "\(file.path)")
+          default: break
+          }
+        }
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("import Foundation", ["Foundation"]), ("public import NIOCore", ["NIOCore"]),
+    ("@testable import HTTP2", ["HTTP2"]), ("import struct Foundation.Data", ["Foundation"]),
+    ("// import Nothing", []), ("let text = \"import Nothing\"", []),
+  ])
+  func importsAreRead(line: String, modules: [String]) {
+    #expect(SourceTree.imports(in: line) == modules)
+  }
+}
