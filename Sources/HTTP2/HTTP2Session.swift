@@ -232,6 +232,7 @@ internal import CNghttp2
 
   func makeStream(id: Int32) -> HTTP2Stream {
     let stream = pool.popLast() ?? HTTP2Stream()
+    stream.isClosed = false
     stream.id = id
     stream.liveIndex = liveStreams.count
     liveStreams.append(stream)
