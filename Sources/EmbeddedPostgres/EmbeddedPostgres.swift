@@ -18,7 +18,7 @@ public final class EmbeddedPostgres: Sendable {
     }
   }
 
-  private let supervisor: Supervisor
+  let supervisor: Supervisor
 
   private init(_ supervisor: Supervisor) { self.supervisor = supervisor }
 

@@ -67,6 +67,14 @@ final class Supervisor: Sendable {
     }
   }
 
+  /// Stops the server when there is nobody to await it. Blocks.
+  func stopAtExit(timeout: Duration) {
+    state.withLock { $0.stopTimeout = $0.stopTimeout ?? timeout }
+    wake.signal()
+    let deadline = ContinuousClock.now + timeout
+    while !state.withLock({ $0.hasEnded }), ContinuousClock.now < deadline { usleep(5_000) }
+  }
+
   private var stopTimeout: Duration? { state.withLock { $0.stopTimeout } }
 
   private func run(started continuation: CheckedContinuation<Void, any Error>) {

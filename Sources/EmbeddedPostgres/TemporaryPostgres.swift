@@ -54,12 +54,9 @@ public final class TemporaryPostgres: Sendable {
     try Files.removeTree(directory)
   }
 
-  /// At the end of the process there is nobody left to await.
   private static func removeShared() {
     guard let cluster = sharedCluster.withLock({ $0 }) else { return }
-    kill(cluster.server.postmasterPID, SIGQUIT)
-    let data = cluster.directory + "/data"
-    for _ in 0..<500 where !ServerProcess.working(in: data).isEmpty { usleep(10_000) }
+    cluster.server.supervisor.stopAtExit(timeout: .seconds(10))
     try? Files.removeTree(cluster.directory)
   }
 

@@ -4,6 +4,8 @@ internal import CLibpq
 final class NoticeLog {
   private var notices: [PostgresNotice] = []
   private(set) var warningCount = 0
+  /// The server said, while nothing was asked of it, that it ends the session.
+  private(set) var sessionHasEnded = false
 
   /// Enough to see what went wrong, and no way to grow.
   private static let limit = 32
@@ -16,6 +18,7 @@ final class NoticeLog {
       severity: severity, sqlState: sqlState,
       message: ServerMessage.withoutValues(message, sqlState: sqlState))
     if notice.isWarning { warningCount += 1 }
+    if severity == "FATAL" || severity == "PANIC" { sessionHasEnded = true }
     if notices.count == Self.limit { notices.removeFirst() }
     notices.append(notice)
   }

@@ -96,6 +96,7 @@ struct PipelineReader {
       if let failure = connection.failure(of: result, mayCommit: mayCommit) {
         if connection.isBroken { throw failure }
         note(failure)
+        answer.endFailure = answer.endFailure ?? failure
         continue
       }
       guard unsafe PQresultStatus(result.pointer) != PGRES_PIPELINE_SYNC else { return }

@@ -22,6 +22,7 @@ extension PostgresConnection {
       throw error
     }
     let answer = try closePipeline(pipeline, mayCommitAtSync: implicit)
+    if let failure = answer.endFailure { throw failure }
     if implicit, answer.firstFailure == nil, notices.warningCount != warningsBefore {
       throw PostgresError.commitUncertain("pipeline")
     }
@@ -74,6 +75,9 @@ extension PostgresConnection {
     var statements: [Result<PostgresResult, PostgresError>] = []
     /// The first error anywhere: of preparing, of a statement, of COMMIT, of the end.
     var firstFailure: PostgresError?
+    /// The error of the commit that the end of a pipeline makes when no transaction is open. It
+    /// belongs to no statement.
+    var endFailure: PostgresError?
 
     var withoutBegin: PostgresPipelineResults {
       PostgresPipelineResults(results: Array(statements.dropFirst()))

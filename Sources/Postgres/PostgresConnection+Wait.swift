@@ -40,10 +40,13 @@ extension PostgresConnection {
     }
   }
 
+  /// Negative when there is none.
+  var socketDescriptor: Int32 { unsafe PQsocket(handle) }
+
   /// Waits for the socket.
   /// - Returns: `false` when it should be asked again.
   func poll(_ events: Int16, _ statement: String) throws(PostgresError) -> Bool {
-    let socket = unsafe PQsocket(handle)
+    let socket = socketDescriptor
     guard socket >= 0 else { return true }
     let limit = deadline?.remaining(responseTimeout) ?? responseTimeout
     var descriptor = pollfd(fd: socket, events: events, revents: 0)
@@ -78,15 +81,21 @@ extension PostgresConnection {
   /// it is noticed here rather than by the next statement.
   public func isAlive() -> Bool {
     guard !isBroken else { return false }
-    let socket = unsafe PQsocket(handle)
+    let socket = socketDescriptor
     guard socket >= 0 else { return false }
     var descriptor = pollfd(fd: socket, events: Int16(POLLIN), revents: 0)
-    guard unsafe Glibc.poll(&descriptor, 1, 0) != 0 else { return true }
-    // Something came unasked: a notice, a changed parameter, or the end.
-    _ = unsafe PQconsumeInput(handle)
-    _ = unsafe PQisBusy(handle)
-    isBroken =
-      unsafe PQstatus(handle) != CONNECTION_OK || PQtransactionStatus(handle) != PQTRANS_IDLE
+    // Something may have come unasked: a notice, a changed parameter, or the server's last word and
+    // then the end of the stream, which shows only once all before it is read.
+    while unsafe Glibc.poll(&descriptor, 1, 0) != 0 {
+      guard unsafe PQconsumeInput(handle) == 1 else {
+        isBroken = true
+        return false
+      }
+      _ = unsafe PQisBusy(handle)
+    }
+    let isGood = unsafe PQstatus(handle) == CONNECTION_OK
+    let isIdle = unsafe PQtransactionStatus(handle) == PQTRANS_IDLE
+    isBroken = !isGood || !isIdle || notices.sessionHasEnded
     return !isBroken
   }
 }

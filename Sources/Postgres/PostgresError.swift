@@ -39,7 +39,9 @@ public struct PostgresError: Error, Sendable, Equatable {
   /// The change may or may not have been made. Resolve it behind a lock, never by looking.
   public var outcomeUnknown: Bool
 
-  init(_ kind: Kind, _ message: String, statement: String? = nil, outcomeUnknown: Bool = false) {
+  public init(
+    _ kind: Kind, _ message: String, statement: String? = nil, outcomeUnknown: Bool = false
+  ) {
     self.kind = kind
     self.message = message
     self.statement = statement
