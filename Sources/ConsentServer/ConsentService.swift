@@ -90,20 +90,38 @@ extension ConsentService {
       return try await work()
     } catch let error as RPCError {
       throw error
-    } catch let error as ServiceError {
-      throw error.rpcError
-    } catch let error as StoreError {
-      switch error {
-      case .unavailable(let why), .unreadable(let why):
-        logger.error("store failed", metadata: ["method": "\(path)", "why": "\(why)"])
-      default: break
-      }
-      throw ServiceError(error).rpcError
     } catch is CancellationError {
       throw CancellationError()
     } catch {
+      throw render(error, path)
+    }
+  }
+
+  func render(_ error: any Error, _ path: String) -> RPCError {
+    if case .unavailable(let why)? = error as? StoreError {
+      logger.error("store unavailable", metadata: ["method": "\(path)", "why": "\(why)"])
+    }
+    if case .unreadable(let why)? = error as? StoreError {
+      logger.critical("store unreadable", metadata: ["method": "\(path)", "why": "\(why)"])
+    }
+    guard let known = ServiceError(mapping: error) else {
       logger.error("fault", metadata: ["method": "\(path)", "type": "\(type(of: error))"])
-      throw ServiceError.internalFault.rpcError
+      return ServiceError.internalFault.rpcError
+    }
+    return known.rpcError
+  }
+
+  /// The same for a method that answers with a stream.
+  func streaming<Request: Message & Sendable, Response: Message & Sendable>(
+    _ path: String,
+    _ handler:
+      @escaping @Sendable (ConsentService, Request, Principal, ResponseWriter<Response>)
+      async throws -> Void
+  ) -> RPCMethod {
+    .serverStreaming(path) {
+      (request: Request, context: CallContext, writer: ResponseWriter<Response>) in
+      let caller = try context.caller()
+      try await rendered(path) { try await handler(self, request, caller, writer) }
     }
   }
 

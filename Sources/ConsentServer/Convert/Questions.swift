@@ -67,13 +67,6 @@ extension RequestReader {
   }
 }
 
-extension CheckRequest {
-  /// The fields that rung 1 of the ladder finds lacking, with their names in a `UseRequest`.
-  var lackingFields: [(reason: Reason, field: StaticString)] {
-    missingFields.compactMap { reason in reason.lackingField.map { (reason, $0) } }
-  }
-}
-
 extension Reason {
   /// The field of a `UseRequest` whose absence this reason names.
   var lackingField: StaticString? {

@@ -13,7 +13,7 @@ struct RequestReader {
   }
 
   private var path: [Segment] = []
-  private(set) var violations: [FieldViolation] = []
+  private(set) var violations: [InvalidField] = []
 
   init() {}
 
@@ -33,7 +33,7 @@ struct RequestReader {
   mutating func refuse(_ description: String, reason: String? = nil) {
     // What is told is bounded; what is wrong need not be.
     guard violations.count < 64 else { return }
-    violations.append(FieldViolation(field: pathText, description: description, reason: reason))
+    violations.append(InvalidField(field: pathText, description: description, reason: reason))
   }
 
   /// Reads the fields of a message that stands in `field`.

@@ -1,7 +1,5 @@
 public import RPCServer
 
-import ConsentCore
-import ConsentStore
 import RPCWire
 import SwiftProtobuf
 
@@ -9,23 +7,27 @@ import SwiftProtobuf
 /// status in one place, below; no text in it holds patient data.
 public enum ServiceError: Error, Hashable, Sendable {
   /// The request cannot be understood; nothing was stored. Each field is named.
-  case invalidArgument([FieldViolation], reason: String)
+  case invalidArgument([InvalidField], reason: String)
   case notFound(kind: String, name: String)
   /// The idempotency key was used with other content, or the thing exists.
   case alreadyExists(String)
   /// The state of the register forbids it; the text says what to do first.
   case failedPrecondition(reason: String, String)
+  /// Another version than the caller named is the newest; it reads again and decides anew.
+  case aborted(String)
   case unauthenticated(String)
   case permissionDenied(method: String)
   case resourceExhausted(String)
   /// Nothing was answered: no answer and no DENY. Retry.
   case unavailable(String)
   case unimplemented(method: String)
+  /// A logged decision taken again came out otherwise: the log or the rules have been changed.
+  case replayDiffers([String])
   case internalFault
 
   public static func invalid(_ field: String, _ description: String) -> ServiceError {
     .invalidArgument(
-      [FieldViolation(field: field, description: description)], reason: "INVALID_FIELD")
+      [InvalidField(field: field, description: description)], reason: "INVALID_FIELD")
   }
 }
 
@@ -56,6 +58,8 @@ extension ServiceError {
       return error(.alreadyExists, "ALREADY_EXISTS", text)
     case .failedPrecondition(let reason, let text):
       return error(.failedPrecondition, reason, text)
+    case .aborted(let text):
+      return error(.aborted, "VERSION_CHANGED", text)
     case .unauthenticated(let text):
       return error(.unauthenticated, "UNAUTHENTICATED", text)
     case .permissionDenied(let method):
@@ -69,6 +73,11 @@ extension ServiceError {
         .unavailable, "UNAVAILABLE", text + "; this is no answer and no DENY, retry", [retry])
     case .unimplemented(let method):
       return error(.unimplemented, "UNIMPLEMENTED", "\(method) is not served by this version")
+    case .replayDiffers(let parts):
+      return error(
+        .dataLoss, "EXPLANATION_DIFFERS",
+        "the decision taken again differs in " + parts.joined(separator: ", ")
+          + "; report this to whoever runs the service")
     case .internalFault:
       return error(
         .internal, "INTERNAL", "a fault of the service; its log has the detail, nothing was stored")
@@ -88,26 +97,5 @@ extension ServiceError {
     info.reason = reason
     info.domain = ServiceError.domain
     return RPCError(code, text, details: [RPCErrorDetail(info)] + details)
-  }
-}
-
-extension ServiceError {
-  /// The one place where the store's errors become the service's.
-  init(_ error: StoreError) {
-    self =
-      switch error {
-      case .unavailable: .unavailable("the database cannot answer now")
-      case .overloaded: .resourceExhausted("too many requests are waiting; retry later")
-      case .idempotencyConflict:
-        .alreadyExists("the idempotency key was used with other content; use a new key")
-      case .unknownOrganization: .notFound(kind: "organization", name: "")
-      case .duplicateEvent:
-        .failedPrecondition(
-          reason: "ALREADY_RECORDED", "this has been recorded already; read it instead")
-      case .grantEnded(let grant):
-        .failedPrecondition(
-          reason: "GRANT_ENDED", "grant \(grant) has ended already; read the instrument again")
-      case .unreadable: .internalFault
-      }
   }
 }

@@ -1,5 +1,5 @@
 /// One field of a request that cannot be understood or is lacking.
-public struct FieldViolation: Hashable, Sendable {
+public struct InvalidField: Hashable, Sendable {
   /// The path from the request's root, such as `request.actor.user.system`.
   public var field: String
   /// What is wrong and what to send instead; never the value itself.

@@ -1,0 +1,17 @@
+import RPCServer
+
+extension ConsentService {
+  /// `consent.v1.CheckService`.
+  var checkMethods: [RPCMethod] {
+    let service = "/consent.v1.CheckService/"
+    return [
+      unary(service + "Check", Self.check),
+      unary(service + "BatchCheck", Self.batchCheck),
+      unary(service + "CheckGroup", Self.checkGroup),
+      unary(service + "Explain", Self.explain),
+      unary(service + "ListPermittedImages", Self.listPermittedImages),
+      unary(service + "ReportUse", Self.reportUse),
+      streamChecks(service + "StreamChecks"),
+    ]
+  }
+}
