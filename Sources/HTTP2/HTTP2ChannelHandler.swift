@@ -172,7 +172,16 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
 
   // MARK: Bytes out
 
+  /// Monotonic nanoseconds since when the channel takes nothing; `nil` while it does.
+  private var blockedSince: UInt64?
+
+  /// Tells whether the peer's TCP has taken nothing since before `instant`.
+  public func isStuck(since instant: UInt64) -> Bool {
+    blockedSince.map { $0 < instant } ?? false
+  }
+
   public func channelWritabilityChanged(context: ChannelHandlerContext) {
+    blockedSince = context.channel.isWritable ? nil : Self.now()
     flush()
     context.fireChannelWritabilityChanged()
   }
@@ -201,7 +210,7 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   private func write(_ session: HTTP2Session, _ context: ChannelHandlerContext) -> Bool {
     var output: ByteBuffer?
     let allocator = context.channel.allocator
-    let complete = unsafe session.drain(limit: Self.writeSize) { bytes in
+    let complete = unsafe session.drain(limit: Self.writeSize, now: Self.now()) { bytes in
       if output == nil { output = allocator.buffer(capacity: max(1_024, bytes.count)) }
       _ = unsafe output?.writeBytes(bytes)
     }

@@ -9,8 +9,10 @@ internal import CNghttp2
   // Written in `init` only and never freed, so any thread may read it.
   nonisolated(unsafe) let table: UnsafeMutablePointer<nghttp2_nv>
   let count: Int
+  let fields: HTTP2Fields
 
   public init(_ fields: HTTP2Fields) {
+    self.fields = fields
     let size = max(1, fields.bytes.count)
     let text = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
     unsafe text.initialize(repeating: 0, count: size)
@@ -34,6 +36,14 @@ internal import CNghttp2
 public enum HTTP2FieldList {
   case prepared(HTTP2PreparedFields)
   case built(HTTP2Fields)
+
+  /// The list as it was given.
+  public var fields: HTTP2Fields {
+    switch self {
+    case .prepared(let prepared): prepared.fields
+    case .built(let fields): fields
+    }
+  }
 
   /// Lends the list in nghttp2's form for the duration of `body`.
   func withTable<R>(_ body: (UnsafePointer<nghttp2_nv>, Int) -> R) -> R {

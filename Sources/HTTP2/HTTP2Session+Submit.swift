@@ -47,6 +47,7 @@ extension HTTP2Session {
   /// Queues DATA. The caller keeps the queue bounded: `HTTP2Stream.queuedBytes`.
   public func write(_ bytes: some Collection<UInt8>, to stream: HTTP2Stream) {
     guard !failed, !stream.isClosed, !stream.finished else { return }
+    if stream.queuedBytes == 0 { stream.lastOutbound = now }
     stream.outbound.append(contentsOf: bytes)
     queuedBytes += bytes.count
   }
@@ -165,6 +166,7 @@ extension HTTP2Session {
         unsafe buffer.update(from: start + stream.outboundStart, count: count)
       }
       stream.outboundStart += count
+      stream.lastOutbound = now
       queuedBytes -= count
       stream.compactOutbound()
     }

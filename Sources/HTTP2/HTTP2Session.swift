@@ -28,7 +28,8 @@ internal import CNghttp2
   var nextEventIndex = 0
   var pool: [HTTP2Stream] = []
   var abuse: AbuseGuard?
-  var now: UInt64 = 0
+  /// Monotonic nanoseconds of the last `receive` or `drain`.
+  public internal(set) var now: UInt64 = 0
   /// A judgement made inside a callback; carried out when nghttp2 has returned.
   var verdict: AbuseGuard.Verdict = .allow
   /// Milliseconds to stop reading, taken by the owner.
@@ -180,7 +181,8 @@ internal import CNghttp2
   ///
   /// - Returns: false when the limit stopped it and there may be more.
   @discardableResult
-  public func drain(limit: Int, into body: (UnsafeRawBufferPointer) -> Void) -> Bool {
+  public func drain(limit: Int, now: UInt64, into body: (UnsafeRawBufferPointer) -> Void) -> Bool {
+    self.now = now
     if failed {
       unsafe lastWords.withUnsafeBytes { unsafe body($0) }
       lastWords = []

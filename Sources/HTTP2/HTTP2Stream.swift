@@ -23,6 +23,11 @@ public final class HTTP2Stream {
   /// Ask for a `drained` event when the queue falls below half of the limit given to the session.
   public var wantsDrainedEvent = false
 
+  /// Monotonic nanoseconds: kept by the owner, when it last saw DATA arrive.
+  public var lastInbound: UInt64 = 0
+  /// Monotonic nanoseconds of the last progress of queued DATA; meaningful while some is queued.
+  public internal(set) var lastOutbound: UInt64 = 0
+
   /// Whatever the owner hangs on the stream.
   public var owner: AnyObject?
 
@@ -61,6 +66,8 @@ public final class HTTP2Stream {
     unconsumed = 0
     outboundStart = 0
     wantsDrainedEvent = false
+    lastInbound = 0
+    lastOutbound = 0
     owner = nil
     trailerList = nil
     outboundEnded = false

@@ -3,6 +3,7 @@ import HTTP2
 /// What carries a call's bytes; on the loop only.
 enum Carrier {
   case http2(HTTP2ServerConnection, HTTP2Stream)
+  case http1(HTTP1Exchange)
   /// The stream is gone.
   case detached
 
@@ -10,6 +11,7 @@ enum Carrier {
     switch self {
     case .http2(let connection, let stream):
       connection.session?.respond(stream, fields, endStream: endStream)
+    case .http1(let exchange): exchange.sendHead(fields, endStream: endStream)
     case .detached: break
     }
   }
@@ -21,6 +23,7 @@ enum Carrier {
       if !prefix.isEmpty { session.write(prefix, to: stream) }
       if !bytes.isEmpty { session.write(bytes, to: stream) }
       session.resume(stream)
+    case .http1(let exchange): exchange.sendBody(prefix, bytes)
     case .detached: break
     }
   }
@@ -30,6 +33,7 @@ enum Carrier {
     case .http2(let connection, let stream):
       connection.session?.finish(stream, trailers: trailers)
       if !stream.remoteClosed { connection.session?.discardInbound(of: stream) }
+    case .http1(let exchange): exchange.end()
     case .detached: break
     }
   }
@@ -43,6 +47,7 @@ enum Carrier {
   func reset(_ code: HTTP2ErrorCode) {
     switch self {
     case .http2(let connection, let stream): connection.session?.reset(stream, code)
+    case .http1(let exchange): exchange.abort()
     case .detached: break
     }
   }
@@ -50,6 +55,7 @@ enum Carrier {
   func consume(_ count: Int) {
     switch self {
     case .http2(let connection, let stream): connection.session?.consume(count, of: stream)
+    case .http1(let exchange): exchange.consume(count)
     case .detached: break
     }
   }
@@ -57,6 +63,7 @@ enum Carrier {
   var queuedBytes: Int {
     switch self {
     case .http2(_, let stream): stream.queuedBytes
+    case .http1(let exchange): exchange.queuedBytes
     case .detached: 0
     }
   }
@@ -64,19 +71,26 @@ enum Carrier {
   func wantDrained() {
     switch self {
     case .http2(_, let stream): stream.wantsDrainedEvent = true
+    case .http1(let exchange): exchange.wantsDrained = true
     case .detached: break
     }
   }
 
   /// Keeps the connection's sum of incomplete message bytes.
-  func assembling(changedBy count: Int) {
-    guard case .http2(let connection, _) = self, count != 0 else { return }
+  ///
+  /// - Returns: false when the sum is above its limit.
+  @discardableResult
+  func assembling(changedBy count: Int) -> Bool {
+    guard case .http2(let connection, _) = self, count != 0 else { return true }
     connection.assemblingBytes += count
+    let limits = connection.loop.server.configuration.limits
+    return count < 0 || connection.assemblingBytes <= limits.assemblingBytesPerConnection
   }
 
   var mayRunAnotherHandler: Bool {
     switch self {
     case .http2(let connection, _): connection.mayRunAnotherHandler
+    case .http1: true
     case .detached: false
     }
   }
@@ -90,6 +104,7 @@ enum Carrier {
   func touch() {
     switch self {
     case .http2(let connection, _): connection.loop.touch(connection)
+    case .http1(let exchange): exchange.touch()
     case .detached: break
     }
   }

@@ -1,11 +1,12 @@
 import HTTP2
 import NIOCore
+import NIOHTTP1
 
 /// Puts the handlers of a new connection in place.
 enum ConnectionSetup {
   static func prepare(_ channel: any Channel, loop: LoopContext) throws {
     let peer = PeerInfo(address: channel.remoteAddress, isPlaintext: true)
-    try channel.pipeline.syncOperations.addHandler(http2Handler(loop: loop, peer: peer))
+    try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(loop: loop, peer: peer))
   }
 
   static func http2Handler(loop: LoopContext, peer: PeerInfo) -> HTTP2ChannelHandler {
@@ -34,7 +35,25 @@ enum ConnectionSetup {
     return limits
   }
 
+  static func addHTTP1(
+    _ channel: any Channel, loop: LoopContext, peer: PeerInfo
+  ) throws {
+    let limits = loop.server.configuration.limits
+    var decoding = NIOHTTPDecoderLimitConfiguration()
+    decoding.maxHeaderFieldSize = min(8_192, limits.headerBytes)
+    decoding.maxHeaderListSize = limits.headerBytes
+    decoding.maxHeaderFieldCount = limits.headerFields
+    let pipeline = channel.pipeline.syncOperations
+    try pipeline.configureHTTPServerPipeline(
+      position: .last, withPipeliningAssistance: true, withServerUpgrade: nil,
+      withErrorHandling: false, withOutboundHeaderValidation: true,
+      withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+    try pipeline.addHandler(HTTP1ServerConnection(loop: loop, peer: peer))
+  }
+
   static func nanoseconds(_ milliseconds: Int64) -> UInt64 {
-    UInt64(clamping: milliseconds).multipliedReportingOverflow(by: 1_000_000).partialValue
+    let (product, overflow) = UInt64(clamping: milliseconds)
+      .multipliedReportingOverflow(by: 1_000_000)
+    return overflow ? .max / 2 : min(product, .max / 2)
   }
 }

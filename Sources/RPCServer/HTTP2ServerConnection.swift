@@ -2,20 +2,23 @@ import HTTP2
 import NIOCore
 import RPCWire
 
-/// One HTTP/2 connection of the server: makes calls of streams and passes events on.
+/// One HTTP/2 connection of the server: makes calls and pages of streams, passes events on, and
+/// compares its timers with the clock once a second.
 final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
   let loop: LoopContext
   let peer: PeerInfo
-  private(set) var handler: HTTP2ChannelHandler?
+  var handler: HTTP2ChannelHandler?
   var isTouched = false
   /// Handlers that run for this connection, also for streams already reset.
   var runningHandlers = 0
   /// Bytes of incomplete messages, which were given back to flow control.
   var assemblingBytes = 0
+  var life: HTTP2ConnectionLife
 
   init(loop: LoopContext, peer: PeerInfo) {
     self.loop = loop
     self.peer = peer
+    life = HTTP2ConnectionLife(configuration: loop.server.configuration, now: RPCClock.now())
   }
 
   var session: HTTP2Session? { handler?.session }
@@ -43,56 +46,131 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     case .headers(let stream):
       open(stream)
     case .data(let stream):
-      guard let call = stream.owner as? ServerCall else { return discard(stream) }
-      var bytes: [UInt8] = []
-      swap(&bytes, &stream.inbound)
-      guard !bytes.isEmpty else { return }
-      call.receive(bytes)
-      // Hand the buffer back, so that a pooled stream keeps its memory.
-      bytes.removeAll(keepingCapacity: bytes.capacity <= 16_384)
-      if stream.inbound.isEmpty { swap(&bytes, &stream.inbound) }
+      takeData(of: stream)
     case .end(let stream):
-      (stream.owner as? ServerCall)?.receiveEnd()
+      if let call = stream.owner as? ServerCall {
+        call.receiveEnd()
+      } else {
+        (stream.owner as? PageExchange)?.receiveEnd()
+      }
     case .drained(let stream):
       (stream.owner as? ServerCall)?.released()
     case .closed(let stream, _):
-      (stream.owner as? ServerCall)?.closed()
+      if let call = stream.owner as? ServerCall {
+        call.closed()
+      } else {
+        (stream.owner as? PageExchange)?.closed()
+      }
       stream.owner = nil
-    case .pingAcknowledged, .settingsAcknowledged, .goAway:
+    case .pingAcknowledged(let payload):
+      perform(life.pingAcknowledged(payload))
+    case .settingsAcknowledged:
+      life.settingsAcknowledged()
+    case .goAway:
       break
     }
   }
 
-  private func discard(_ stream: HTTP2Stream) {
-    session?.discardInbound(of: stream)
+  private func takeData(of stream: HTTP2Stream) {
+    guard !stream.inbound.isEmpty else { return }
+    stream.lastInbound = session?.now ?? 0
+    guard let owner = stream.owner else {
+      session?.discardInbound(of: stream)
+      return
+    }
+    var bytes: [UInt8] = []
+    swap(&bytes, &stream.inbound)
+    if let call = owner as? ServerCall {
+      call.receive(bytes)
+    } else {
+      (owner as? PageExchange)?.receive(bytes)
+    }
+    // Hand the buffer back, so that a pooled stream keeps its memory.
+    bytes.removeAll(keepingCapacity: bytes.capacity <= 16_384)
+    if stream.inbound.isEmpty { swap(&bytes, &stream.inbound) }
   }
 
   private func open(_ stream: HTTP2Stream) {
-    let head = RequestHead(stream.headers)
     let fields = stream.headers
-    guard head.path >= 0, head.contentType >= 0 else { return }
-    let path = fields.value(head.path)
-    guard let method = loop.server.methods[path] else {
-      return
+    let head = RequestHead(fields)
+    let origin = loop.server.allowedOrigin(fields, head)
+    let route = Router(server: loop.server).route(
+      fields, head, overflowed: stream.headersOverflowed, over: .http2)
+    switch route {
+    case .call(let plan):
+      let call = ServerCall(
+        plan: plan, fields: fields, peer: peer, loop: loop, corsOrigin: origin,
+        now: session?.now ?? RPCClock.now(), carrier: .http2(self, stream))
+      stream.owner = call
+      call.begin()
+    case .page(let handler, let path, let query):
+      let exchange = PageExchange(
+        handler: handler, fields: fields, peer: peer, loop: loop, origin: origin,
+        carrier: .http2(self, stream))
+      stream.owner = exchange
+      exchange.begin(
+        method: String(decoding: fields.value(head.method), as: UTF8.self), path: path,
+        query: query)
+    case .preflight(let origin):
+      reply(PlainReply(status: 204, text: ""), to: stream, preflight: origin, origin: nil)
+    case .plain(let plain):
+      reply(plain, to: stream, preflight: nil, origin: origin)
     }
-    let now = RPCClock.now()
-    var deadline = UInt64.max
-    if head.grpcTimeout >= 0, let t = CallTimeout.parseGRPC(fields.value(head.grpcTimeout)) {
-      deadline = now + t
+  }
+
+  private func reply(
+    _ plain: PlainReply, to stream: HTTP2Stream, preflight: [UInt8]?, origin: [UInt8]?
+  ) {
+    let (fields, body) = PlainEncoder.encode(
+      plain, preflight: preflight, origin: origin, server: loop.server)
+    let method = stream.headers.first(":method") ?? []
+    let sendsBody = !body.isEmpty && !ASCII.equals(method, "HEAD")
+    session?.respond(stream, .built(fields), endStream: !sendsBody)
+    if sendsBody {
+      session?.write(body, to: stream)
+      session?.finish(stream, trailers: nil)
     }
-    let call = ServerCall(
-      method: method, codec: .grpc, fields: fields, peer: peer, loop: loop, deadline: deadline,
-      startedAt: now, contentType: fields.value(head.contentType), carrier: .http2(self, stream))
-    stream.owner = call
-    if deadline != .max { loop.addDeadline(of: call) }
-    if method.info.shape.streamsRequests { call.start() }
+    if !stream.remoteClosed { session?.discardInbound(of: stream) }
   }
 
   // MARK: Life
 
-  func check(now: UInt64) {}
+  func check(now: UInt64) {
+    guard let handler, let session else { return }
+    if handler.isStuck(since: now &- life.writeStall) { return handler.close() }
+    for stream in session.liveStreams { check(stream, now: now, session) }
+    perform(
+      life.check(
+        now: now, lastRead: handler.lastRead, openStreams: session.liveStreams.count))
+    loop.touch(self)
+  }
 
-  func drain() { session?.submitGoAway() }
+  private func check(_ stream: HTTP2Stream, now: UInt64, _ session: HTTP2Session) {
+    if stream.queuedBytes > 0, now &- stream.lastOutbound > life.writeStall {
+      session.reset(stream, .cancel)
+    }
+    if let call = stream.owner as? ServerCall, call.waitsForBody, !stream.remoteClosed,
+      now &- max(stream.lastInbound, call.startedAt) > life.bodyStall
+    {
+      call.fail(StandardErrors.bodyStalled)
+    }
+  }
+
+  func drain() { perform(life.drain(now: RPCClock.now())) }
 
   func closeNow() { handler?.close() }
+
+  private func perform(_ actions: [HTTP2ConnectionLife.Action]) {
+    guard let session else { return }
+    for action in actions {
+      switch action {
+      case .ping(let payload): session.ping(payload)
+      case .shutdownNotice: session.submitShutdownNotice()
+      case .goAway: session.submitGoAway()
+      case .settingsTimeout: session.terminate(.settingsTimeout)
+      case .close: return closeNow()
+      }
+      loop.touch(self)
+    }
+  }
 }

@@ -9,6 +9,8 @@ enum LoopOperation {
   case message(ServerCall, [UInt8])
   /// The task is over: the last message of a successful call, if any, or its error.
   case finished(ServerCall, last: [UInt8]?, error: RPCError?)
+  /// A page's handler returned; `nil` when it failed.
+  case page(PageExchange, PageResponse?)
   /// The handler took request messages that occupied this many bytes of the window.
   case taken(ServerCall, bytes: Int)
 }
@@ -52,6 +54,7 @@ final class LoopContext: @unchecked Sendable {
       case .sendHeaders(let call): call.sendHeadersOnLoop()
       case .message(let call, let bytes): call.sendOnLoop(bytes)
       case .finished(let call, let last, let error): call.taskEnded(last: last, error: error)
+      case .page(let exchange, let response): exchange.finish(response)
       case .taken(let call, let bytes): call.takenOnLoop(bytes)
       }
     }
@@ -59,6 +62,18 @@ final class LoopContext: @unchecked Sendable {
     flushTouched()
   }
   private var batch: [LoopOperation] = []
+
+  /// The `date` header, made once a second.
+  func date() -> String {
+    let now = RPCClock.now()
+    if now &- dateMadeAt >= 1_000_000_000 || dateText.isEmpty {
+      dateText = HTTPDate.now()
+      dateMadeAt = now
+    }
+    return dateText
+  }
+  private var dateText = ""
+  private var dateMadeAt: UInt64 = 0
 
   // MARK: Flushing
 

@@ -19,7 +19,7 @@ enum ReplyTables {
   }
 
   /// The prepared head for exactly this request content-type, if there is one.
-  static func grpcHead(for contentType: ArraySlice<UInt8>) -> HTTP2PreparedFields? {
+  static func grpcHead(for contentType: [UInt8]) -> HTTP2PreparedFields? {
     switch contentType.count {
     case 16: contentType.elementsEqual("application/grpc".utf8) ? grpcHead : nil
     case 22:

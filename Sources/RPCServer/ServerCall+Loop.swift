@@ -6,6 +6,20 @@ import Synchronization
 extension ServerCall {
   // MARK: Request
 
+  /// Starts what can be started from the head.
+  func begin() {
+    if let refusal { return finish(last: nil, error: refusal) }
+    if deadline <= startedAt { return deadlineExpired() }
+    if deadline != .max { loop.addDeadline(of: self) }
+    if method.info.shape.streamsRequests { start() }
+  }
+
+  /// True while nothing can happen before more of the request arrives.
+  var waitsForBody: Bool {
+    guard state.reply != .ended, !state.requestEnded else { return false }
+    return !method.info.shape.streamsRequests || deframer.pendingCount > 0
+  }
+
   /// Takes DATA. The bytes of an incomplete message go back to flow control at once, those of a
   /// complete one when the handler takes it.
   func receive(_ bytes: [UInt8]) {
@@ -32,19 +46,24 @@ extension ServerCall {
       }
     } catch { fault = fault ?? error }
     carrier.consume(bytes.count - deferred)
-    carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
+    let mayAssemble = carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
+    if !mayAssemble { return fail(StandardErrors.assemblingTooMuch) }
     if let fault { fail(RPCError(fault.code, fault.message)) }
   }
 
   private func receiveBare(_ bytes: [UInt8]) {
     carrier.consume(bytes.count)
+    guard codec.form != .connectGet else {
+      status = 415
+      return fail(RPCError(.invalidArgument, "a GET takes no body"))
+    }
     let limit = loop.server.configuration.limits.messageBytes
     guard (only?.count ?? 0) + bytes.count <= limit else {
       return fail(
         RPCError(.resourceExhausted, "message above the limit of \(limit) bytes; send less"))
     }
     only = (only ?? []) + bytes
-    carrier.assembling(changedBy: bytes.count)
+    if !carrier.assembling(changedBy: bytes.count) { fail(StandardErrors.assemblingTooMuch) }
   }
 
   private func deliver(_ bytes: [UInt8], cost: Int) throws(WireFault) {
@@ -86,7 +105,7 @@ extension ServerCall {
   }
 
   private func receiveBareEnd() {
-    carrier.assembling(changedBy: -(only?.count ?? 0))
+    if codec.form != .connectGet { carrier.assembling(changedBy: -(only?.count ?? 0)) }
     _ = state.received()
     guard case .deliverEnd = state.receivedEnd() else { return }
     do throws(WireFault) {
@@ -97,7 +116,11 @@ extension ServerCall {
       } else {
         only = body
       }
-    } catch { return fail(RPCError(error.code, error.message)) }
+    } catch {
+      // Connect counts damaged data among the caller's mistakes.
+      let code = error.code == .internal ? RPCCode.invalidArgument : error.code
+      return fail(RPCError(code, error.message))
+    }
     startOnly()
   }
 
@@ -148,7 +171,9 @@ extension ServerCall {
   }
 
   func sendHeadersOnLoop() {
-    guard !codec.isBare, state.sendHeaders() else { return }
+    guard !codec.isBare, state.reply == .nothingSent else { return }
+    announcesCompression = replyCompression != nil
+    _ = state.sendHeaders()
     carrier.sendHead(ReplyEncoder.head(of: self), endStream: false)
     carrier.touch()
   }
@@ -167,8 +192,14 @@ extension ServerCall {
   }
 
   private func write(_ bytes: [UInt8]) {
+    if state.reply == .nothingSent, replyCompression != nil {
+      // A single short answer is never compressed, so nothing is announced for it.
+      announcesCompression =
+        method.info.shape.streamsResponses || bytes.count >= Compression.threshold
+    }
     switch state.send() {
-    case .headersAndMessage: carrier.sendHead(ReplyEncoder.head(of: self), endStream: false)
+    case .headersAndMessage:
+      carrier.sendHead(ReplyEncoder.head(of: self), endStream: false)
     case .message: break
     case .drop: return
     }
@@ -177,7 +208,7 @@ extension ServerCall {
   }
 
   private func deflated(_ bytes: [UInt8]) -> (flags: UInt8, bytes: [UInt8]) {
-    guard let replyCompression, bytes.count >= Compression.threshold,
+    guard announcesCompression, let replyCompression, bytes.count >= Compression.threshold,
       let smaller = replyCompression.deflate(bytes)
     else { return (0, bytes) }
     return (1, smaller)
@@ -225,6 +256,7 @@ extension ServerCall {
     guard state.reply != .ended else { return }
     if codec.isBare {
       _ = state.finish()
+      ReplyEncoder.sendBare(self, body: last, error: error)
     } else {
       if let last { write(last) }
       let action = state.finish()
@@ -256,7 +288,7 @@ extension ServerCall {
       _ = state.finish()
       report(.cancelled)
     }
-    let bare = codec.isBare && !state.requestEnded ? only?.count ?? 0 : 0
+    let bare = codec.form == .connectUnary && !state.requestEnded ? only?.count ?? 0 : 0
     carrier.assembling(changedBy: -deframer.pendingCount - bare)
     over()
     cancelTask()
@@ -277,7 +309,7 @@ extension ServerCall {
     guard let observer = loop.server.configuration.observer else { return }
     observer(
       RPCServerConfiguration.CallReport(
-        method: method.info, wireProtocol: codec.wireProtocol, code: code,
+        method: method.info === Router.noMethod.info ? nil : method.info, wireProtocol: codec.wireProtocol, code: code,
         durationNanoseconds: RPCClock.now() &- startedAt))
   }
 }

@@ -22,6 +22,12 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   /// The content-type of the reply.
   let contentType: [UInt8]
   let preparedHead: HTTP2PreparedFields?
+  /// The origin to name in the reply's CORS fields.
+  let corsOrigin: [UInt8]?
+  /// Why the head alone refuses the call.
+  let refusal: RPCError?
+  let requestCompression: Compression?
+  let replyCompression: Compression?
 
   struct Request {
     let bytes: [UInt8]
@@ -50,34 +56,42 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   var handlerConnection: HTTP2ServerConnection?
   var state: CallState
   var deframer: MessageDeframer
-  var requestCompression: Compression?
-  var replyCompression: Compression?
+  /// The HTTP status of a bare error, where it is not the code's own.
+  var status: Int?
   var task: Task<Void, Never>?
   var taskIsRunning = false
   /// The message of a single-request call, until its task starts.
   var only: [UInt8]?
   var unreleased = 0
-  /// The origin to name in the reply's CORS fields.
-  var corsOrigin: [UInt8]?
+  /// Set with the first message: the reply's head names an encoding.
+  var announcesCompression = false
   var isReported = false
   var wheelSlot = -1
   var wheelIndex = 0
 
   init(
-    method: RPCMethod, codec: CallCodec, fields: HTTP2Fields, peer: PeerInfo, loop: LoopContext,
-    deadline: UInt64, startedAt: UInt64, contentType: ArraySlice<UInt8>, carrier: Carrier
+    plan: CallPlan, fields: HTTP2Fields, peer: PeerInfo, loop: LoopContext, corsOrigin: [UInt8]?,
+    now: UInt64, carrier: Carrier
   ) {
-    self.contentType = Array(contentType)
-    preparedHead = codec.form == .grpc ? ReplyTables.grpcHead(for: contentType) : nil
-    self.method = method
-    self.codec = codec
+    method = plan.method
+    codec = plan.codec
+    contentType = plan.contentType
+    requestCompression = plan.requestCompression
+    replyCompression = plan.replyCompression
+    refusal = plan.refusal
+    status = plan.status
+    only = plan.getMessage
+    preparedHead =
+      plan.codec.form == .grpc && corsOrigin == nil
+      ? ReplyTables.grpcHead(for: plan.contentType) : nil
     self.fields = fields
     self.peer = peer
     self.loop = loop
-    self.deadline = deadline
-    self.startedAt = startedAt
+    self.corsOrigin = corsOrigin
     self.carrier = carrier
-    state = CallState(requestIsSingle: !method.info.shape.streamsRequests)
+    startedAt = now
+    deadline = plan.timeout.map { now &+ $0 } ?? .max
+    state = CallState(requestIsSingle: !plan.method.info.shape.streamsRequests)
     deframer = MessageDeframer(
       maximumBytes: loop.server.configuration.limits.messageBytes, allowedFlags: 1)
   }

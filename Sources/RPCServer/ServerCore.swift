@@ -1,3 +1,4 @@
+import HTTP2
 import Logging
 import NIOSSL
 import Synchronization
@@ -12,11 +13,31 @@ final class ServerCore: Sendable {
   let openConnections = Atomic<Int>(0)
   let isDraining = Atomic<Bool>(false)
   let health: HealthState
+  let pages: [String: PageHandler]
+  private let corsOrigins: Set<[UInt8]>
 
   init(configuration: RPCServerConfiguration, methods: [RPCMethod], health: HealthState) {
     self.configuration = configuration
     self.methods = MethodTable(methods)
     self.health = health
+    corsOrigins = Set(configuration.corsOrigins.map { Array($0.utf8) })
+    let healthPage: PageHandler = { _ in
+      // Longer than five bytes: conformance suites look for a body they can starve of window.
+      health.status() == .serving
+        ? PageResponse(text: "serving\n") : PageResponse(status: 503, text: "not serving\n")
+    }
+    pages = configuration.pages.merging(["/healthz": healthPage]) { own, _ in own }
     logger = configuration.logger
+  }
+
+  var answersBrowsers: Bool { !corsOrigins.isEmpty }
+
+  func allows(origin: [UInt8]) -> Bool { corsOrigins.contains(origin) }
+
+  /// The request's origin, when it is one that may read the reply.
+  func allowedOrigin(_ fields: HTTP2Fields, _ head: RequestHead) -> [UInt8]? {
+    guard head.origin >= 0, answersBrowsers else { return nil }
+    let origin = Array(fields.value(head.origin))
+    return allows(origin: origin) ? origin : nil
   }
 }

@@ -14,6 +14,14 @@ enum StandardErrors {
     .unavailable, "the server is shutting down; retry on a new connection",
     details: [retry(after: 1)])
 
+  static let bodyStalled = RPCError(
+    .deadlineExceeded, "the request made no progress; send it without pauses")
+
+  static let assemblingTooMuch = RPCError(
+    .resourceExhausted,
+    "too many unfinished messages on one connection; finish some, or open another",
+    details: [retry(after: 1)])
+
   static let noSuchMethod = RPCError(
     .unimplemented, "no such method; list the methods with server reflection")
 
