@@ -1,0 +1,27 @@
+internal import Crypto
+
+/// One numbered step of the schema, as embedded in this binary.
+public struct Migration: Sendable, Hashable {
+  public var version: Int
+  public var name: String
+  public var sql: [UInt8]
+
+  public init(version: Int, name: String, sql: [UInt8]) {
+    self.version = version
+    self.name = name
+    self.sql = sql
+  }
+
+  public var sha256: [UInt8] { Array(SHA256.hash(data: sql)) }
+
+  /// Every file of `Schema/`, in order; a test compares this list with the folder.
+  public static let all: [Migration] = [
+    Migration(version: 1, name: "roles", sql: PackageResources._001_roles_sql),
+    Migration(version: 2, name: "feed", sql: PackageResources._002_feed_sql),
+    Migration(version: 3, name: "records", sql: PackageResources._003_records_sql),
+    Migration(version: 4, name: "identity", sql: PackageResources._004_identity_sql),
+    Migration(version: 5, name: "work", sql: PackageResources._005_work_sql),
+    Migration(version: 6, name: "decision_log", sql: PackageResources._006_decision_log_sql),
+    Migration(version: 7, name: "row_security", sql: PackageResources._007_row_security_sql),
+  ]
+}

@@ -1,0 +1,228 @@
+internal import ConsentCore
+internal import Postgres
+internal import Synchronization
+
+/// Takes and logs the decisions of one batch in one transaction.
+///
+/// INVARIANT (I1): nothing is answered before its records are known to be committed. If that cannot
+/// be found out behind the batch's own row, the answer is "unavailable".
+final class DecisionRunner: Sendable {
+  private struct Log {
+    var id: ID<DecisionLog> = PostgresConsentStore.randomID()
+    var nextLeaf: UInt64 = 0
+    /// The last head seen: a feed that went back, even if it grew past again, ends the log.
+    var seen = FeedHead.empty
+  }
+
+  private typealias Call = DecisionBatcher.Call
+  private typealias Outcome = Result<[LoggedDecision], any Error>
+
+  private let organization: OrganizationID
+  private let clock: any WallClock
+  private let keys: KeyRing
+  private let log = Mutex(Log())
+
+  init(_ organization: OrganizationID, clock: any WallClock, keys: KeyRing) {
+    self.organization = organization
+    self.clock = clock
+    self.keys = keys
+  }
+
+  /// Answers every call of the batch, then calls `ended`.
+  func run(
+    _ batch: [DecisionBatcher.Call], _ connection: PostgresConnection, lanes: PostgresLanes,
+    _ ended: @escaping @Sendable () -> Void
+  ) {
+    var unresolved: Unresolved?
+    var again: [Call] = []
+    do {
+      try attempt(batch, connection) { unresolved = $0 }
+    } catch {
+      if let unresolved, (error as? PostgresError)?.outcomeUnknown == true {
+        return resolve(unresolved, lanes: lanes, ended)
+      }
+      again = batch
+      if batch.count == 1, (error as? PostgresError)?.isRetryable != true {
+        again = []
+        answer(batch, .failure(error))
+      }
+    }
+    // One call's failing statement ends the transaction of all: each is then tried by itself, and a
+    // lost connection is replaced by the lane.
+    guard !again.isEmpty else { return ended() }
+    retry(again[...], lanes: lanes, ended)
+  }
+
+  /// A batch whose COMMIT was not answered.
+  private struct Unresolved: Sendable {
+    var batch: DecisionBatch
+    var answers: [(call: DecisionBatcher.Call, outcome: Result<[LoggedDecision], any Error>)]
+  }
+
+  private func attempt(
+    _ calls: [Call], _ connection: PostgresConnection, committing: (Unresolved) -> Void
+  ) throws {
+    var answers: [(call: Call, outcome: Outcome)] = []
+    var taken: DecisionBatch?
+    try connection.transaction(isolation: .repeatableRead) { connection in
+      let entry = try TransactionEntry.read(connection, organization)
+      try followHead(entry.head, connection)
+      let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
+      let decided = try calls.map { call in (call, try entries(call, view)) }
+      let (id, first) = log.withLock { ($0.id, $0.nextLeaf) }
+      let batch = try DecisionBatch(
+        entries: decided.flatMap { (try? $0.1.get()) ?? [] }, log: id, firstLeaf: first,
+        head: entry.head, organization: organization)
+      answers = Self.share(batch, among: decided)
+      guard !batch.logged.isEmpty else { return }
+      let results = try connection.pipeline { try batch.insert(into: &$0, recorded: view.now) }
+      if let failure = results.firstFailure { throw failure }
+      taken = batch
+      committing(Unresolved(batch: batch, answers: answers))
+    }
+    if let taken { advance(past: taken) }
+    for (call, outcome) in answers { call.answer(outcome) }
+  }
+
+  /// A call's own error is its own; an error of the database is everybody's.
+  private func entries(
+    _ call: Call, _ view: PostgresView
+  ) throws -> Result<[DecisionEntry], any Error> {
+    do {
+      return .success(try call.body(view))
+    } catch let error as PostgresError {
+      throw error
+    } catch {
+      return .failure(error)
+    }
+  }
+
+  private static func share(
+    _ batch: DecisionBatch, among decided: [(Call, Result<[DecisionEntry], any Error>)]
+  ) -> [(call: Call, outcome: Outcome)] {
+    var rest = batch.logged[...]
+    return decided.map { call, entries in
+      let outcome = entries.map { entries in
+        defer { rest = rest.dropFirst(entries.count) }
+        return Array(rest.prefix(entries.count))
+      }
+      return (call, outcome)
+    }
+  }
+
+  private func followHead(_ head: FeedHead, _ connection: PostgresConnection) throws {
+    let seen = log.withLock { $0.seen }
+    var isSameHistory = seen.position == head.position && seen.chain == head.chain
+    if !isSameHistory, seen.position > 0 {
+      let row = try connection.execute(.headAt, organization, column(seen.position)).first
+      isSameHistory = try row.map { try $0.get(1, as: [UInt8].self) == seen.chain } ?? false
+    }
+    log.withLock { log in
+      if !isSameHistory, seen.position > 0 { log = Log() }
+      log.seen = head
+    }
+  }
+
+  private func advance(past batch: DecisionBatch) {
+    log.withLock { log in
+      guard log.id == batch.log else { return }
+      log.nextLeaf = batch.firstLeaf + UInt64(batch.logged.count)
+    }
+  }
+
+  private func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
+
+  private func answer(_ calls: [Call], _ outcome: Outcome) {
+    for call in calls { call.answer(outcome.mapError { StoreFailure.public($0) }) }
+  }
+
+  /// Each call by itself, once.
+  private func retry(
+    _ calls: ArraySlice<DecisionBatcher.Call>, lanes: PostgresLanes,
+    _ ended: @escaping @Sendable () -> Void
+  ) {
+    guard let call = calls.first else { return ended() }
+    let rest = calls.dropFirst()
+    lanes.submit { [self] connection in
+      var unresolved: Unresolved?
+      do {
+        try attempt([call], connection.get()) { unresolved = $0 }
+      } catch {
+        if let unresolved, (error as? PostgresError)?.outcomeUnknown == true {
+          return resolve(unresolved, lanes: lanes) { [self] in retry(rest, lanes: lanes, ended) }
+        }
+        answer([call], .failure(error))
+      }
+      retry(rest, lanes: lanes, ended)
+    }
+  }
+
+  /// Finds out, behind the row that the batch itself wrote, whether it stands.
+  ///
+  /// Inserting the same row waits for a transaction that still holds it. If the row becomes ours,
+  /// the batch can never stand any more; if it is the batch's, the batch stands, and the answers
+  /// leave after this transaction, which wrote too, has committed. Either way the log ends here.
+  private func resolve(
+    _ unresolved: Unresolved, lanes: PostgresLanes, _ ended: @escaping @Sendable () -> Void
+  ) {
+    endLog()
+    lanes.submit { [self] connection in
+      do {
+        let stands = try claim(unresolved.batch, connection.get())
+        for (call, outcome) in unresolved.answers {
+          call.answer(
+            stands
+              ? outcome
+              : .failure(StoreError.unavailable("the decision was not recorded; ask again")))
+        }
+      } catch {
+        answer(
+          unresolved.answers.map(\.call),
+          .failure(StoreError.unavailable("whether the decision was recorded is unknown")))
+      }
+      ended()
+    }
+  }
+
+  private func claim(_ batch: DecisionBatch, _ connection: PostgresConnection) throws -> Bool {
+    try connection.transaction(isolation: .readCommitted) { connection in
+      let claim: ID<Record> = PostgresConsentStore.randomID()
+      let results = try connection.pipeline { pipeline in
+        _ = try TransactionEntry.enter(&pipeline, organization)
+        try pipeline.execute(
+          .claimBatch, organization, batch.log, column(batch.firstLeaf), claim,
+          column(batch.head.position), batch.head.chain, clock.now())
+        try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
+      }
+      try TransactionEntry.checkEntered(results.result(0))
+      _ = try results.result(1)
+      let stands = try results.result(2).single().get(0, as: PostgresUUID.self) == batch.id
+      try connection.execute(
+        .putClaim, organization, batch.log, column(batch.firstLeaf), claim, stands, clock.now())
+      return stands
+    }
+  }
+}
+
+extension PostgresStatement {
+  fileprivate static let claimBatch = PostgresStatement(
+    name: "claim_decision_log_batch",
+    sql: """
+      INSERT INTO decision_log_batch
+        (organization_id, log_id, first_leaf, count, batch_id, position, chain, recorded)
+      VALUES ($1, $2, $3, 0, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+      """)
+  fileprivate static let batchID = PostgresStatement(
+    name: "decision_log_batch_id",
+    sql: """
+      SELECT batch_id FROM decision_log_batch
+      WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $3
+      """)
+  fileprivate static let putClaim = PostgresStatement(
+    name: "put_decision_log_claim",
+    sql: """
+      INSERT INTO decision_log_claim
+        (organization_id, log_id, first_leaf, claim_id, stands, claimed)
+      VALUES ($1, $2, $3, $4, $5, $6)
+      """)
+}

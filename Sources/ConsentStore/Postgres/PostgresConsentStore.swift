@@ -1,0 +1,177 @@
+public import ConsentCore
+public import Postgres
+
+/// The product's store: PostgreSQL 15 or later, one transaction a change.
+///
+/// Connect as `consentd_server`; the schema must have been brought up to date by `Migrator`.
+public final class PostgresConsentStore: ConsentStore {
+  public struct Options: Sendable {
+    /// 32 bytes each, from outside the database. The first wraps new data keys; all unwrap.
+    public var masterKeys: [[UInt8]]
+    public var readLanes: Int
+    public var writeLanes: Int
+    public var decisionLanes: Int
+    /// Calls of one organization that may wait for a decision.
+    public var decisionQueueLimit: Int
+    /// How long the outcome of a write is looked for when its reply was lost.
+    public var resolutionTimeout: Duration
+
+    public init(
+      masterKeys: [[UInt8]], readLanes: Int = 4, writeLanes: Int = 2, decisionLanes: Int = 2,
+      decisionQueueLimit: Int = 10_000, resolutionTimeout: Duration = .seconds(10)
+    ) {
+      self.masterKeys = masterKeys
+      self.readLanes = readLanes
+      self.writeLanes = writeLanes
+      self.decisionLanes = decisionLanes
+      self.decisionQueueLimit = decisionQueueLimit
+      self.resolutionTimeout = resolutionTimeout
+    }
+  }
+
+  let clock: any WallClock
+  let options: Options
+  let keys: KeyRing
+  let reads: PostgresLanes
+  let writes: PostgresLanes
+  private let deciders: DecisionBatchers
+
+  /// Connects and refuses a database that may not be trusted.
+  /// - Throws: `SchemaError`, or `StoreError.unavailable` naming what is wrong.
+  public static func open(
+    _ configuration: PostgresConfiguration, clock: any WallClock, options: Options
+  ) async throws -> PostgresConsentStore {
+    var configuration = configuration
+    configuration.searchPath = "consentd"
+    let store = PostgresConsentStore(
+      configuration, clock: clock, options: options, keys: try KeyRing(masters: options.masterKeys))
+    do {
+      try await store.reads.run { try Migrator().verify($0) }
+      try await store.probe()
+    } catch {
+      await store.close()
+      throw StoreFailure.public(error)
+    }
+    return store
+  }
+
+  private init(
+    _ configuration: PostgresConfiguration, clock: any WallClock, options: Options, keys: KeyRing
+  ) {
+    self.clock = clock
+    self.options = options
+    self.keys = keys
+    reads = PostgresLanes(configuration, count: max(1, options.readLanes), queueLimit: 4_096)
+    writes = PostgresLanes(configuration, count: max(1, options.writeLanes), queueLimit: 4_096)
+    deciders = DecisionBatchers(
+      lanes: PostgresLanes(
+        configuration, count: max(1, options.decisionLanes), queueLimit: 4_096),
+      clock: clock, keys: keys, queueLimit: options.decisionQueueLimit)
+  }
+
+  public func read<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result {
+    try await onceMore { [reads, keys, clock] in
+      try await reads.read { connection in
+        let entry = try TransactionEntry.read(connection, organization)
+        return try body(PostgresView(connection, entry, keys: keys, clock: clock.now()))
+      }
+    }
+  }
+
+  public func decide(
+    _ organization: OrganizationID,
+    _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
+  ) async throws -> [LoggedDecision] {
+    try await deciders.decide(organization, body)
+  }
+
+  public func organizations() async throws -> [OrganizationSettings] {
+    try await onceMore { [reads] in
+      try await reads.read { connection in
+        try connection.execute(.becomeEngine)
+        return try connection.execute(.organizations).rows.map { row in
+          let (id, name, timeZone) = try row.decode(
+            OrganizationID.self, String.self, String.self)
+          return OrganizationSettings(id: id, name: name, timeZone: timeZone)
+        }
+      }
+    }
+  }
+
+  public func createOrganization(_ settings: OrganizationSettings) async throws {
+    try await onceMore { [writes, keys, clock] in
+      try await writes.run { connection in
+        try connection.transaction { connection in
+          let results = try connection.pipeline { pipeline in
+            _ = try TransactionEntry.enter(&pipeline, settings.id)
+            try pipeline.execute(
+              .createOrganization, settings.id, settings.name, settings.timeZone, clock.now())
+            try pipeline.execute(.organization, settings.id)
+          }
+          try TransactionEntry.checkEntered(results.result(0))
+          let created = try results.result(1).rowCount == 1
+          let (name, timeZone) = try results.result(2).single().decode(String.self, String.self)
+          guard name == settings.name, timeZone == settings.timeZone else {
+            throw InvalidChange("the organization exists with other settings")
+          }
+          guard created else { return }
+          for purpose in KeyRing.Purpose.allCases {
+            let wrapped = try keys.makeKey(settings.id, purpose, version: 1)
+            try connection.execute(
+              .createDataKey, settings.id, purpose.rawValue, Int32(1), wrapped, clock.now())
+          }
+        }
+      }
+    }
+  }
+
+  public func probe() async throws {
+    try await onceMore { [reads] in
+      try await reads.run { try ServerRequirements.check($0) }
+    }
+  }
+
+  public func close() async {
+    await deciders.close()
+    await writes.close()
+    await reads.close()
+  }
+
+  /// Runs what has no effect when repeated; a connection lost since its last use is no reason to
+  /// refuse.
+  private func onceMore<Value: Sendable>(
+    _ body: @Sendable () async throws -> Value
+  ) async throws -> Value {
+    do {
+      do {
+        return try await body()
+      } catch let error as PostgresError where error.isRetryable || error.outcomeUnknown {
+        return try await body()
+      }
+    } catch {
+      throw StoreFailure.public(error)
+    }
+  }
+}
+
+extension PostgresStatement {
+  fileprivate static let becomeEngine = PostgresStatement(
+    name: "become_engine", sql: "SET LOCAL ROLE consentd_engine")
+  fileprivate static let organizations = PostgresStatement(
+    name: "organizations",
+    sql: "SELECT organization_id, name, time_zone FROM organization ORDER BY organization_id")
+  fileprivate static let createOrganization = PostgresStatement(
+    name: "create_organization",
+    sql: """
+      INSERT INTO organization (organization_id, name, time_zone, created)
+      VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING organization_id
+      """)
+  fileprivate static let createDataKey = PostgresStatement(
+    name: "create_data_key",
+    sql: """
+      INSERT INTO data_key (organization_id, purpose, version, wrapped, created)
+      VALUES ($1, $2, $3, $4, $5)
+      """)
+}

@@ -1,0 +1,163 @@
+internal import ConsentCore
+internal import Postgres
+
+/// One organization as one transaction sees it.
+///
+/// Lives on the lane's thread for the length of that transaction. Reads are statements; a body that
+/// asks for much in one call is answered faster than one that asks often.
+final class PostgresView: FactWriter {
+  let connection: PostgresConnection
+  let organization: OrganizationSettings
+  let keys: KeyRing
+  /// Moves with each change appended.
+  var head: FeedHead
+  let now: Instant
+  let caller: String
+  /// The log that this node's writes append to; reads have none.
+  let log: ID<DecisionLog>?
+  /// `nil` until the first entry is logged in this transaction.
+  var nextLeaf: UInt64?
+
+  init(
+    _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,
+    caller: String = "", log: ID<DecisionLog>? = nil
+  ) {
+    self.connection = connection
+    organization = entry.organization
+    self.keys = keys
+    head = entry.head
+    now = max(clock, entry.head.known)
+    self.caller = caller
+    self.log = log
+  }
+
+  var id: OrganizationID { organization.id }
+
+  func images(study uid: String) throws -> [ImageKey] {
+    try keys(connection.execute(.imagesOfStudy, id, uid))
+  }
+
+  func images(series uid: String) throws -> [ImageKey] {
+    try keys(connection.execute(.imagesOfSeries, id, uid))
+  }
+
+  private func keys(_ result: PostgresResult) throws -> [ImageKey] {
+    try result.rows.map { row in
+      guard let key = ImageKey(text: try row.get(0)) else {
+        throw StoreError.unreadable("an image key")
+      }
+      return key
+    }
+  }
+
+  func patients(after cursor: PatientID?, limit: Int) throws -> [PatientID] {
+    let after = cursor ?? PatientID(high: 0, low: 0)
+    return try connection.execute(
+      .patientsAfter, id, after, cursor == nil, Int64(max(0, limit))
+    ).rows.map { try $0.get(0) }
+  }
+
+  func patient(of record: RecordReference) throws -> PatientID? {
+    if record.kind == .image {
+      return try connection.execute(.patientOfImageVersion, id, record.id).first?.get(0)
+    }
+    switch try subject(of: record) {
+    case nil, .organization?: return nil
+    case .patient(let patient)?: return patient
+    case .patients(let survivor, _)?: return survivor
+    case .image(let key)?:
+      return try connection.execute(.patientOfImage, id, key.text).first?.get(0)
+    }
+  }
+
+  /// Whom a recorded record is about; `nil` if it is not recorded.
+  func subject(of record: RecordReference) throws -> RecordSubject? {
+    let statement = PostgresStatement.subject(record.kind)
+    guard let row = try connection.execute(statement, id, record.id).first else { return nil }
+    return try RecordSubject(row, from: 0)
+  }
+
+  func patient(ofGrant grant: GrantID) throws -> PatientID? {
+    try connection.execute(.patientOfGrant, id, grant).first?.get(0)
+  }
+
+  func position(knownAt instant: Instant) throws -> UInt64 {
+    try connection.execute(.positionKnownAt, id, instant).first?.unsigned(0) ?? 0
+  }
+
+  func feed(after position: UInt64, limit: Int) throws -> [FeedRow] {
+    try connection.execute(.feedAfter, id, column(position), Int64(max(0, limit)))
+      .rows.map { row in
+        let json: PostgresJSON = try row.get(4)
+        guard let event: FeedEvent = RecordBody.decode(json.utf8) else {
+          throw StoreError.unreadable("the event of a feed row")
+        }
+        return FeedRow(
+          position: try row.unsigned(0), chain: try row.get(1), known: try row.get(2),
+          eventID: try row.get(3), event: event, by: try row.get(5))
+      }
+  }
+
+  func head(at position: UInt64) throws -> FeedHead? {
+    guard position <= head.position else { return nil }
+    guard position > 0 else { return .empty }
+    guard let row = try connection.execute(.headAt, id, column(position)).first else {
+      throw StoreError.unreadable("a position below the head is missing from the feed")
+    }
+    return try FeedHead(row)
+  }
+
+  func patientsWithDueWork(at instant: Instant, limit: Int) throws -> [PatientID] {
+    try connection.execute(.patientsDue, id, instant, Int64(max(0, limit))).rows.map {
+      try $0.get(0)
+    }
+  }
+
+  func nextDue(after instant: Instant) throws -> Instant? {
+    try connection.execute(.nextDue, id, instant).single().get(0)
+  }
+
+  func grantEnds(of grants: [GrantID]) throws -> [GrantEnd] {
+    try connection.execute(.grantEnds, id, grants).rows.map { row in
+      let (grant, version, kind, ended) = try row.decode(
+        GrantID.self, Int32.self, Int16.self, Instant.self)
+      guard let kind = UInt8(exactly: kind).flatMap(EventKind.init(rawValue:)) else {
+        throw StoreError.unreadable("the kind of a grant's end")
+      }
+      return GrantEnd(grant: grant, version: Int(version), kind: kind, ended: ended)
+    }
+  }
+
+  func hasEvent(kind: EventKind, subject: String) throws -> Bool {
+    let event = FeedChain.eventID(organization: id, kind: kind, subject: subject)
+    return try connection.execute(.hasEvent, id, event).rowCount > 0
+  }
+}
+
+extension RecordSubject {
+  /// From the columns patient, other patient and image.
+  init(_ row: PostgresRow, from column: Int) throws {
+    let patient: PatientID? = try row.get(column)
+    let other: PatientID? = try row.get(column + 1)
+    let text: String? = try row.get(column + 2)
+    if let text {
+      guard let key = ImageKey(text: text) else { throw StoreError.unreadable("an image key") }
+      self = .image(key)
+    } else if let patient, let other {
+      self = .patients(patient, other)
+    } else if let patient {
+      self = .patient(patient)
+    } else {
+      self = .organization
+    }
+  }
+}
+
+extension FeedHead {
+  /// From the columns position, chain, known and fact_position.
+  init(_ row: PostgresRow) throws {
+    self.init(
+      position: try row.unsigned(0), chain: try row.get(1), known: try row.get(2),
+      factPosition: try row.unsigned(3))
+  }
+}

@@ -1,0 +1,65 @@
+internal import ConsentCore
+internal import Postgres
+
+/// What every transaction begins with: for which organization it is, under which settings and from
+/// which head.
+struct TransactionEntry {
+  var organization: OrganizationSettings
+  var head: FeedHead
+
+  /// Looks, in the snapshot of the open transaction.
+  static func read(
+    _ connection: PostgresConnection, _ organization: OrganizationID
+  ) throws -> TransactionEntry {
+    var slots: [PostgresPipeline.Slot] = []
+    let results = try connection.pipeline { pipeline in
+      slots.append(try enter(&pipeline, organization))
+      slots.append(try pipeline.execute(.organization, organization))
+      slots.append(try pipeline.execute(.head, organization))
+    }
+    try checkEntered(results.result(slots[0]))
+    return try TransactionEntry(
+      organization, results.result(slots[1]), head: results.result(slots[2]))
+  }
+
+  /// Makes the organization's rows visible until the transaction ends.
+  static func enter(
+    _ pipeline: inout PostgresPipeline, _ organization: OrganizationID
+  ) throws -> PostgresPipeline.Slot {
+    try pipeline.execute(.enter, "{\(organization)}")
+  }
+
+  /// A standby may be behind, so it answers nothing.
+  static func checkEntered(_ result: PostgresResult) throws {
+    guard try result.single().get(1, as: Bool.self) == false else {
+      throw StoreError.unavailable("the database is in recovery; it is not the primary")
+    }
+  }
+
+  /// INVARIANT: exactly one row of the organization is visible; an invisible one is an error and
+  /// never "nothing there".
+  init(_ id: OrganizationID, _ result: PostgresResult, head: PostgresResult) throws {
+    guard let row = result.first, result.rowCount == 1 else { throw StoreError.unknownOrganization }
+    let (name, timeZone) = try row.decode(String.self, String.self)
+    organization = OrganizationSettings(id: id, name: name, timeZone: timeZone)
+    self.head = try head.first.map { try FeedHead($0) } ?? .empty
+  }
+}
+
+extension PostgresStatement {
+  static let enter = PostgresStatement(
+    name: "enter",
+    sql: """
+      SELECT pg_catalog.set_config('consentd.organizations', $1, true),
+        pg_catalog.pg_is_in_recovery()
+      """)
+  static let organization = PostgresStatement(
+    name: "organization",
+    sql: "SELECT name, time_zone FROM organization WHERE organization_id = $1")
+  /// First and alone in its statement: what is read together with a lock may be older than it.
+  static let lockOrganization = PostgresStatement(
+    name: "lock_organization",
+    sql: """
+      SELECT name, time_zone FROM organization WHERE organization_id = $1 FOR NO KEY UPDATE
+      """)
+}
