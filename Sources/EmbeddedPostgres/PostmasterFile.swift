@@ -36,12 +36,16 @@ enum Occupant: Equatable {
   /// Removes what a server that is gone has left behind. PostgreSQL does this itself, except when a
   /// process of another kind has got the number of the old one; then it would never start.
   ///
+  /// Without a file there is nothing to remove: a server just being started may be about to write it.
+  ///
   /// INVARIANT: called under the folder's lock, and only after `find` returned `.none`.
   static func clearRemains(in layout: ClusterLayout) {
-    for path in [layout.postmasterFile, layout.socket, layout.socketLock]
-    where unsafe unlink(path) != 0 {
-      // It was not there, or PostgreSQL will complain of it by name.
-      continue
+    guard let file = Files.text(layout.postmasterFile).flatMap({ PostmasterFile($0) }),
+      ServerProcess.workingFolder(of: file.process) != layout.data
+    else { return }
+    for path in [layout.postmasterFile, layout.socket, layout.socketLock] {
+      // When it cannot be removed, PostgreSQL will complain of it by name.
+      unsafe unlink(path)
     }
   }
 }

@@ -171,10 +171,16 @@ final class Supervisor: Sendable {
   private func stop(_ process: ServerProcess, _ cluster: Cluster) throws {
     let timeout = stopTimeout ?? .seconds(30)
     process.send(SIGINT)
-    if waitForEnd(process, timeout) { return }
+    if waitForEnd(process, timeout) {
+      waitForRest(cluster)
+      return
+    }
     log("PostgreSQL has not stopped within \(timeout); stopping it at once")
     process.send(SIGQUIT)
-    if waitForEnd(process, .seconds(10)) { return }
+    if waitForEnd(process, .seconds(10)) {
+      waitForRest(cluster)
+      return
+    }
     throw EmbeddedPostgresError(
       .stopFailed, "PostgreSQL (process \(process.id)) in \(cluster.layout.data) does not stop")
   }
@@ -186,6 +192,15 @@ final class Supervisor: Sendable {
       usleep(10_000)
     }
     return true
+  }
+
+  /// The process that writes the log ends a little after the first one. Only then is the folder free
+  /// to be moved or removed.
+  private func waitForRest(_ cluster: Cluster) {
+    let deadline = ContinuousClock.now + .seconds(5)
+    while !ServerProcess.working(in: cluster.layout.data).isEmpty, ContinuousClock.now < deadline {
+      usleep(10_000)
+    }
   }
 
   /// Nobody may start a second server while the first does not stop.

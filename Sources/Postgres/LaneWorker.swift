@@ -2,8 +2,12 @@ internal import Synchronization
 
 /// The thread's side of a lane.
 final class LaneWorker: Sendable {
+  /// What it returns is called when the connection is in order again and the lane ready for more, so
+  /// that whoever gets a result finds the lane as idle as it is.
+  typealias Job = @Sendable (Result<PostgresConnection, PostgresError>) -> (() -> Void)?
+
   private struct State {
-    var jobs: [PostgresLane.Job] = []
+    var jobs: [Job] = []
     var isRunning = false
     var isClosing = false
     var hasEnded = false
@@ -22,7 +26,7 @@ final class LaneWorker: Sendable {
 
   var load: Int { state.withLock { $0.jobs.count + ($0.isRunning ? 1 : 0) } }
 
-  func submit(_ job: @escaping PostgresLane.Job) {
+  func submit(_ job: @escaping Job) {
     let refusal: PostgresError? = state.withLock { state in
       if state.isClosing { return PostgresError(.closed, "the lane is closed") }
       if state.jobs.count >= queueLimit {
@@ -32,7 +36,7 @@ final class LaneWorker: Sendable {
       return nil
     }
     if let refusal {
-      job(.failure(refusal))
+      job(.failure(refusal))?()
     } else {
       work.signal()
     }
@@ -61,14 +65,15 @@ final class LaneWorker: Sendable {
     var session = LaneSession(configuration)
     while true {
       work.wait()
-      let (job, isOver) = state.withLock { state -> (PostgresLane.Job?, Bool) in
+      let (job, isOver) = state.withLock { state -> (Job?, Bool) in
         guard !state.jobs.isEmpty else { return (nil, state.isClosing) }
         state.isRunning = true
         return (state.jobs.removeFirst(), false)
       }
       if let job {
-        session.perform(job)
+        let report = session.perform(job)
         state.withLock { $0.isRunning = false }
+        report?()
       } else if isOver {
         break
       }
@@ -96,13 +101,14 @@ struct LaneSession {
 
   init(_ configuration: PostgresConfiguration) { self.configuration = configuration }
 
-  mutating func perform(_ job: PostgresLane.Job) {
+  mutating func perform(_ job: LaneWorker.Job) -> (() -> Void)? {
     do throws(PostgresError) {
       let connection = try usableConnection()
-      job(.success(connection))
+      let report = job(.success(connection))
       if !connection.settle() { self.connection = nil }
+      return report
     } catch {
-      job(.failure(error))
+      return job(.failure(error))
     }
   }
 

@@ -12,17 +12,9 @@ public struct PostgresBuffer: Sendable {
   public var count: Int { bytes.count }
 
   /// Appends the big-endian bytes of `value`.
-  @inlinable
-  public mutating func append<Value: FixedWidthInteger>(integer value: Value) {
-    var shift = Value.bitWidth
-    while shift > 0 {
-      shift -= 8
-      append(byte: UInt8(truncatingIfNeeded: value >> Value(truncatingIfNeeded: shift)))
-    }
+  public mutating func append<Value: FixedWidthInteger & BitwiseCopyable>(integer value: Value) {
+    unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
   }
-
-  @usableFromInline
-  mutating func append(byte: UInt8) { bytes.append(byte) }
 
   public mutating func append(bytes source: some Sequence<UInt8>) {
     bytes.append(contentsOf: source)

@@ -99,6 +99,14 @@ extension PostgresConnection {
     return try prepare(statement, parameters)
   }
 
+  /// From here on statements have no deadline, and a cancellation on its way has arrived.
+  func endDeadline() {
+    guard deadline != nil else { return }
+    // When it cannot be known to have arrived, the connection is broken, which says it all.
+    try? finishCancelling("deadline")
+    deadline = nil
+  }
+
   /// Brings the connection back to where the next job may use it.
   /// - Returns: `false` when it must be closed instead.
   func settle() -> Bool {
@@ -106,10 +114,7 @@ extension PostgresConnection {
     guard unsafe PQpipelineStatus(handle) == PQ_PIPELINE_OFF else { return false }
     if isInTransaction { try? rollback() }
     openTransaction = nil
-    if deadline != nil {
-      try? finishCancelling("settle")
-      deadline = nil
-    }
+    endDeadline()
     return !isBroken && (unsafe PQtransactionStatus(handle) == PQTRANS_IDLE)
   }
 }

@@ -30,8 +30,9 @@ public final class PostgresLane: Sendable {
     _ body: @escaping @Sendable (PostgresConnection) throws -> Value
   ) async throws -> Value {
     try await withCheckedThrowingContinuation { continuation in
-      submit { connection in
-        continuation.resume(with: Result { try body(connection.get()) })
+      worker.submit { connection in
+        let result = Result { try body(connection.get()) }
+        return { continuation.resume(with: result) }
       }
     }
   }
@@ -51,7 +52,12 @@ public final class PostgresLane: Sendable {
 
   /// Gives the lane a job without awaiting it. `job` is called exactly once: on the lane's thread
   /// with the connection, or with the reason why there is none (then possibly on this thread).
-  public func submit(_ job: @escaping Job) { worker.submit(job) }
+  public func submit(_ job: @escaping Job) {
+    worker.submit { connection in
+      job(connection)
+      return nil
+    }
+  }
 
   /// Takes no more jobs, does those already taken, and closes the connection.
   public func close() async {
@@ -70,6 +76,7 @@ extension PostgresConnection {
   ) throws -> Value {
     try requireNoTransaction()
     self.deadline = deadline.map { ReadDeadline($0) }
+    defer { endDeadline() }
     return try transaction(isolation: isolation, readOnly: true, body)
   }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import Glibc
 import Postgres
-import Synchronization
 import Testing
 
 @testable import EmbeddedPostgres
@@ -9,7 +8,6 @@ import Testing
 /// A folder for one test, and what the supervisor said.
 private final class Scratch: Sendable {
   let path: String
-  private let lines = Mutex<[String]>([])
   let stream: AsyncStream<String>
   private let feed: AsyncStream<String>.Continuation
 
@@ -18,9 +16,13 @@ private final class Scratch: Sendable {
     (stream, feed) = AsyncStream.makeStream()
   }
 
-  func start(_ options: EmbeddedPostgres.Options = .init()) async throws -> EmbeddedPostgres {
-    try await EmbeddedPostgres.start(directory: path, options: options) { line in
-      self.feed.yield(line)
+  /// - Parameter endsWithTests: whether a server that a failing test forgets ends with the process.
+  func start(endsWithTests: Bool = true) async throws -> EmbeddedPostgres {
+    var options = EmbeddedPostgres.Options()
+    options.isTemporary = endsWithTests
+    let feed = feed
+    return try await EmbeddedPostgres.start(directory: path, options: options) { line in
+      feed.yield(line)
     }
   }
 
@@ -60,7 +62,7 @@ private func problem(
 @Suite(.timeLimit(.minutes(3))) struct EmbeddedPostgresTests {
   @Test func aClusterIsCreatedOnceServesAndKeepsItsRows() async throws {
     let scratch = Scratch()
-    let server = try await scratch.start()
+    let server = try await scratch.start(endsWithTests: false)
     try makeTable(server)
     let connection = try PostgresConnection(
       PostgresConfiguration(conninfo: server.conninfo(), applicationName: "test"))
@@ -162,13 +164,25 @@ private func problem(
     ) { _ in }
   }
 
+  /// Starts a server that nobody watches. It has claimed the folder, and is not even ready yet.
+  private func startWithoutSupervisor(_ scratch: Scratch) throws -> ServerProcess {
+    let cluster = try cluster(scratch)
+    let process = try cluster.start()
+    while true {
+      if case .server(let found) = Occupant.find(in: cluster.layout) {
+        #expect(found.id == process.id)
+        return process
+      }
+      try #require(process.isAlive())
+    }
+  }
+
   @Test func aServerLeftRunningIsTakenOverAndWatched() async throws {
     let scratch = Scratch()
     var server = try await scratch.start()
     try makeTable(server)
     try await server.stop()
-    // A server without a supervisor, which is not even ready yet.
-    let left = try cluster(scratch).start()
+    let left = try startWithoutSupervisor(scratch)
 
     server = try await scratch.start()
     #expect(server.wasAdopted)
@@ -185,7 +199,7 @@ private func problem(
     let scratch = Scratch()
     var server = try await scratch.start()
     try await server.stop()
-    let left = try cluster(scratch).start()
+    let left = try startWithoutSupervisor(scratch)
     server = try await scratch.start()
     try await server.stop()
     #expect(!left.isAlive())

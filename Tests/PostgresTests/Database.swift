@@ -2,28 +2,42 @@ import EmbeddedPostgres
 import Postgres
 import Testing
 
-/// A database of its own for one test, in the cluster that the tests share.
+/// A place of its own for one test, in the cluster that the tests share.
 struct Database {
   let cluster: TemporaryPostgres
   let name: String
+  let schema: String
 
+  /// A schema of its own, which costs next to nothing.
   static func make() async throws -> Database {
     let cluster = try await TemporaryPostgres.shared()
+    let schema = "test_\(UInt64.random(in: 0...(.max)))"
+    try administrate(cluster, "CREATE SCHEMA \(schema)")
+    return Database(cluster: cluster, name: "postgres", schema: schema)
+  }
+
+  /// A whole database of its own, for what concerns the database.
+  static func makeWhole() async throws -> Database {
+    let cluster = try await TemporaryPostgres.shared()
     let name = "test_\(UInt64.random(in: 0...(.max)))"
-    let admin = try PostgresConnection(
-      PostgresConfiguration(conninfo: cluster.conninfo(), applicationName: "test"))
-    try admin.execute(script: "CREATE DATABASE \(name)")
-    return Database(cluster: cluster, name: name)
+    try administrate(cluster, "CREATE DATABASE \(name)")
+    return Database(cluster: cluster, name: name, schema: "public")
   }
 
   func configuration(responseTimeout: Duration = .seconds(30)) -> PostgresConfiguration {
     PostgresConfiguration(
-      conninfo: cluster.conninfo(database: name), applicationName: "test",
+      conninfo: cluster.conninfo(database: name), applicationName: "test", searchPath: schema,
       responseTimeout: responseTimeout)
   }
 
   func connect(responseTimeout: Duration = .seconds(30)) throws -> PostgresConnection {
     try PostgresConnection(configuration(responseTimeout: responseTimeout))
+  }
+
+  private static func administrate(_ cluster: TemporaryPostgres, _ sql: String) throws {
+    let admin = try PostgresConnection(
+      PostgresConfiguration(conninfo: cluster.conninfo(), applicationName: "test"))
+    try admin.execute(script: sql)
   }
 }
 

@@ -142,7 +142,7 @@ import Testing
   }
 
   @Test func theSessionHasTheSettingsThatCorrectnessNeeds() async throws {
-    let database = try await Database.make()
+    let database = try await Database.makeWhole()
     let admin = try database.connect()
     try admin.execute(
       script: """
