@@ -36,14 +36,17 @@ struct ServerAccount: Sendable {
     }
   }
 
-  /// Checks that this user can get to `path`, which is absolute.
+  /// Checks that this user can get to `path`, which is absolute, as far as it exists.
   /// - Throws: `.unreachable`, naming the first folder on the way that bars it.
   func checkReach(_ path: String) throws(EmbeddedPostgresError) {
     var folder = ""
     for part in path.split(separator: "/") {
       folder += "/" + part
       var status = stat()
-      guard unsafe stat(folder, &status) == 0 else { throw Files.failure("look at", folder) }
+      guard unsafe stat(folder, &status) == 0 else {
+        if errno == ENOENT { return }
+        throw Files.failure("look at", folder)
+      }
       guard mayEnter(status) else {
         throw EmbeddedPostgresError(
           .unreachable,

@@ -107,6 +107,7 @@ final class Supervisor: Sendable {
     let path = Files.absolute(directory)
     // Before anything is made there.
     _ = try ClusterLayout(root: path)
+    try account.checkReach(path)
     if !Files.exists(path) {
       try Files.makeParents(of: path)
       try Files.makePrivateFolder(path, for: account)

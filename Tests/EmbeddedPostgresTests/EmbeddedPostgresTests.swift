@@ -303,6 +303,7 @@ private func problem(
     }
     #expect(error?.kind == .unreachable)
     #expect(error?.description.contains("cannot enter \(scratch.path)/private on") == true)
+    #expect(Files.names(in: scratch.path + "/private").isEmpty)
   }
 
   @Test func versionsAreChosenByWhatWroteTheData() throws {
