@@ -124,7 +124,9 @@ struct GroupAnswer: Sendable {
     let count = isOfUnknownSize ? visible.members.count : visible.expectedCount
     response.imageCount = UInt32(clamping: count)
     response.permittedCount = UInt32(clamping: visible.permittedCount)
-    response.differing = visible.differing.map { member in
+    // A partial scope is about the members it leaves out; the log keeps every difference.
+    let told = visible.primary == .partialScope ? visible.denied : visible.differing
+    response.differing = told.map { member in
       var own = request
       own.image = member.image
       return Consent_V1_ImageDecision(member.decision, request: own)

@@ -34,13 +34,27 @@ extension RequestReader {
       if uses.isEmpty { uses = .all }
       if audiences.isEmpty { audiences = .all }
     }
-    let stated = from.map { $0.instant ?? context.calendar.start(of: $0.day) }
+    let effectiveFrom = effectiveFrom(from, context)
+    if case .date(_, let until) = expiry, until <= effectiveFrom {
+      refuse("expiry", "is before the line takes effect")
+    }
     return Grant(
       id: id, part: context.part, effect: effect, scope: scope, presentOnly: presentOnly,
       uses: uses, audiences: audiences, recipients: recipients, disclosers: disclosers,
-      channels: channels.isEmpty ? nil : channels,
-      effectiveFrom: max(context.signing, stated ?? context.signing), expiry: expiry,
+      channels: channels.isEmpty ? nil : channels, effectiveFrom: effectiveFrom, expiry: expiry,
       withoutDerivatives: value.thisImageOnly, obligations: obligations)
+  }
+
+  /// A line that states the day of signing takes effect with the signature, not before it.
+  private mutating func effectiveFrom(_ stated: SignedTime?, _ context: GrantContext) -> Instant {
+    guard let stated else { return context.signing }
+    let from = stated.instant ?? context.calendar.start(of: stated.day)
+    if from >= context.signing { return from }
+    if stated.instant == nil, stated.day == context.calendar.day(of: context.signing) {
+      return context.signing
+    }
+    refuse("effective_from", "is before the signing; a paper cannot take effect earlier")
+    return context.signing
   }
 
   /// A limit that would be lost must not be taken: the permit would then be wider than the paper.

@@ -53,6 +53,9 @@ extension RequestReader {
       let (acquired, acquiredDay) = reader.acquisition(value, calendar)
       let claims = reader.claims(value.claims)
       let part2 = reader.part2Mark(value.hasPart2 ? value.part2 : nil)
+      if kind == .dicomInstance, value.studyInstanceUid.isEmpty {
+        reader.refuse("study_instance_uid", "is required for a DICOM instance")
+      }
       guard let key, let kind else { return nil }
       var image = ImageRecord(recordID: recordID, key: key, patient: patient, kind: kind)
       image.studyUID = reader.uid(

@@ -35,6 +35,9 @@ extension RequestReader {
       let scan = reader.scan(value, context.scans)
       reader.checkPatientNamed(value, kind)
       if received > context.now { reader.refuse("received_at", "is in the future") }
+      if let signed, signed.isAfter(context.now, calendar) {
+        reader.refuse("signed", "is in the future")
+      }
       var paper = Instrument(
         id: context.id, patient: context.patient, kind: kind ?? .authorization, form: form,
         statements: statements, informationDescription: description ?? "", signer: signer,
@@ -161,6 +164,13 @@ extension RequestReader {
     paper.compoundParts = compound
     paper.conditionedParts = conditioned
     paper.grants = grants.flatMap { $0 }
+  }
+}
+
+extension SignedTime {
+  /// Whether the day, or the instant, has not come at `now`.
+  func isAfter(_ now: Instant, _ calendar: LocalCalendar) -> Bool {
+    instant.map { $0 > now } ?? (day > calendar.day(of: now))
   }
 }
 

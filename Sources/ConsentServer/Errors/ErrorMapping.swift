@@ -1,6 +1,7 @@
 import ConsentCore
 import ConsentStore
 import EventFeed
+import Reporting
 
 // The one place where the errors of other layers become the service's. No `switch` has a default,
 // so that a new error does not compile before it has its place.
@@ -13,6 +14,7 @@ extension ServiceError {
     case let error as StoreError: self.init(error)
     case let error as CommandRefusal: self.init(error)
     case let error as WatchError: self.init(error)
+    case let error as ReportError: self.init(error)
     case let error as InvalidChange:
       self = .failedPrecondition(reason: "CONTRADICTS_RECORD", error.message)
     default: return nil
@@ -59,6 +61,19 @@ extension ServiceError {
       case .unavailable: .unavailable("the feed could not be read for some time")
       case .tooManyStreams:
         .resourceExhausted("this node takes no more streams; watch another node, or later")
+      }
+  }
+
+  init(_ error: ReportError) {
+    self =
+      switch error {
+      case .tooManyRows(let limit):
+        .failedPrecondition(
+          reason: "TOO_MANY_ROWS",
+          "the report has more than \(limit) rows; leave a dimension out, or narrow the selection")
+      case .notFound(let kind): .notFound(kind: kind.name, name: "")
+      case .grantNotFound: .notFound(kind: "GRANT", name: "")
+      case .outOfRange(let field): .invalid(field, "is out of its range")
       }
   }
 
