@@ -36,10 +36,15 @@ extension Moment {
     return nil
   }
 
-  /// Own workforce and trainees need not be named; whoever else receives must be.
+  /// Own workforce and trainees need not be named; whoever else receives must be. Where a line has
+  /// both, the names are for the others.
   private func namesReceiver(_ line: Line, _ question: Question) -> Bool {
     let named = line.grant.recipients
-    if named.isEmpty { return !question.isDisclosure }
+    if !question.isDisclosure,
+      named.isEmpty || line.audiences.elements.contains(where: \.needsRecipient)
+    {
+      return true
+    }
     return named.contains(where: question.receiver.isNamed)
   }
 
