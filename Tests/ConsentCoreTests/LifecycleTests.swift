@@ -2,9 +2,9 @@ import ConsentCore
 import Testing
 
 @Suite struct LifecycleTests {
-  static let now = "2026-06-10T14:05:00Z"
+  static let now: String = "2026-06-10T14:05:00Z"
 
-  func builder(_ setup: String, now: String = LifecycleTests.now) throws -> ChangeBuilder {
+  func builder(_ setup: String, now: String = "2026-06-10T14:05:00Z") throws -> ChangeBuilder {
     ChangeBuilder(
       facts: try World(setup, named: DecisionTables.setups).facts,
       clock: CommandClock(now: try instant(now), today: try day(String(now.prefix(10)))))
@@ -15,10 +15,10 @@ import Testing
     try World(setup, named: DecisionTables.setups).facts
   }
 
-  static let base = "use base; use journal"
-  static let revocation = "revoke R1 grants=G1 recorded=2026-06-10T14:05:00Z"
+  static let base: String = "use base; use journal"
+  static let revocationText: String = "revoke R1 grants=G1 recorded=2026-06-10T14:05:00Z"
 
-  func revocation(_ text: String = LifecycleTests.revocation) throws -> Revocation {
+  func revocation(_ text: String = Self.revocationText) throws -> Revocation {
     try #require(try facts(text).revocations.first)
   }
 
@@ -90,26 +90,26 @@ import Testing
     let rule: String
   }
 
-  static let minor = "patient P1 majority=2030-01-01T06:00:00Z; image I1 of=P1"
-  static let line = "line G1 PERMIT of=A1 uses=EDUCATION audiences=OWN_WORKFORCE"
-  static let refusedRevocations = [
+  static let minor: String = "patient P1 majority=2030-01-01T06:00:00Z; image I1 of=P1"
+  static let line: String = "line G1 PERMIT of=A1 uses=EDUCATION audiences=OWN_WORKFORCE"
+  static let refusedRevocations: [Refused] = [
     Refused(
       setup: minor + "; paper A1 CONSENT of=P1 by=MINOR_CONSENTING; " + line,
-      revocation: revocation + " by=PARENT:m", rule: "164.502(g)(3)(i)"),
+      revocation: revocationText + " by=PARENT:m", rule: "164.502(g)(3)(i)"),
     Refused(
-      setup: minor + "; paper A1 CONSENT of=P1 by=PARENT:m; " + line, revocation: revocation,
+      setup: minor + "; paper A1 CONSENT of=P1 by=PARENT:m; " + line, revocation: revocationText,
       rule: "164.502(g)(3)"),
     Refused(
       setup: "patient P1; paper A1 CONSENT of=P1 by=PARENT:m; " + line,
-      revocation: revocation + " by=PARENT:m", rule: "164.502(g)(3)"),
+      revocation: revocationText + " by=PARENT:m", rule: "164.502(g)(3)"),
     Refused(
-      setup: base, revocation: revocation + " by=FINANCIAL_POWER_OF_ATTORNEY:x",
+      setup: base, revocation: revocationText + " by=FINANCIAL_POWER_OF_ATTORNEY:x",
       rule: "164.502(g)(2)"),
     Refused(
       setup: "patient P1; paper A1 REFUSAL of=P1; line G1 DENY of=A1",
-      revocation: revocation + " by=GUARDIAN:x", rule: "164.502(g)"),
+      revocation: revocationText + " by=GUARDIAN:x", rule: "164.502(g)"),
     Refused(
-      setup: base + "; policy version=1 oral=no", revocation: revocation + " method=ORAL",
+      setup: base + "; policy version=1 oral=no", revocation: revocationText + " method=ORAL",
       rule: "oral_revocation_binds"),
   ]
 
@@ -125,17 +125,17 @@ import Testing
     }
   }
 
-  static let allowed = [
+  static let allowed: [Refused] = [
     Refused(
       setup: minor + "; paper A1 CONSENT of=P1 by=PARENT:m; " + line,
-      revocation: revocation + " by=PARENT:m", rule: ""),
+      revocation: revocationText + " by=PARENT:m", rule: ""),
     Refused(
       setup: minor + "; paper A1 CONSENT of=P1 by=MINOR_CONSENTING; " + line,
-      revocation: revocation + " by=MINOR_CONSENTING", rule: ""),
+      revocation: revocationText + " by=MINOR_CONSENTING", rule: ""),
     Refused(
-      setup: "patient P1; paper A1 CONSENT of=P1 by=PARENT:m; " + line, revocation: revocation,
+      setup: "patient P1; paper A1 CONSENT of=P1 by=PARENT:m; " + line, revocation: revocationText,
       rule: ""),
-    Refused(setup: base, revocation: revocation + " by=GUARDIAN:x", rule: ""),
+    Refused(setup: base, revocation: revocationText + " by=GUARDIAN:x", rule: ""),
   ]
 
   @Test(arguments: allowed)
@@ -146,7 +146,7 @@ import Testing
 
   @Test func aRevocationBeforeTheSignatureIsRefusedByItsField() throws {
     let builder = try builder(Self.base)
-    let early = try revocation(Self.revocation + " signed=2026-02-28")
+    let early = try revocation(Self.revocationText + " signed=2026-02-28")
     #expect(
       throws: CommandRefusal.invalid([
         FieldViolation("revocation.signed", "a paper is revoked after it is signed")
@@ -227,7 +227,7 @@ import Testing
     let lower: @Sendable (inout Policy) -> Void
   }
 
-  static let floors = [
+  static let floors: [Floor] = [
     Floor(field: "policy.majority_age") { $0.majorityAge = 17 },
     Floor(field: "policy.majority_age") { $0.majorityAge = 22 },
     Floor(field: "policy.treatment_channels") { $0.treatmentChannels.insert(.socialMedia) },

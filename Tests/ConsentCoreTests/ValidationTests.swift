@@ -108,7 +108,9 @@ import Testing
   }
 
   static let inputs = [
-    Input(paper: "signed=2026-06-11", line: good, field: "instrument.signed"),
+    Input(
+      paper: "signed=2026-06-11 received=2026-06-10T12:00:00Z", line: good,
+      field: "instrument.signed"),
     Input(
       paper: "signed=2026-06-10T15:00:00Z received=2026-06-10T14:00:00Z", line: good,
       field: "instrument.signed"),

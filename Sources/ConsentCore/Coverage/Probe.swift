@@ -34,9 +34,15 @@ struct Probe {
     for request in requests(at: at) {
       let decision = CaseFile(file, asking: request).answer(at: at)
       if decision.effect == .permit { return decision }
-      if denied.map({ decision.primary.rank < $0.primary.rank }) ?? true { denied = decision }
+      if denied.map({ speaksBefore(decision.primary, $0.primary) }) ?? true { denied = decision }
     }
     return denied ?? Decision(effect: .deny, primary: .noAuthorization, at: at)
+  }
+
+  /// By precedence; of two standing denies the one that stands against a valid permit says more.
+  private func speaksBefore(_ a: Reason, _ b: Reason) -> Bool {
+    let standing: [Reason] = [.refused, .denyMoreSpecific, .conflictDenyWins]
+    return standing.contains(a) && standing.contains(b) ? a.rank > b.rank : a.rank < b.rank
   }
 
   /// A recipient nobody has named would not be permitted.

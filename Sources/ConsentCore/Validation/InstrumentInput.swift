@@ -42,7 +42,9 @@ extension ChangeBuilder {
       found.append(
         FieldViolation("instrument.received", "a paper is received before it is recorded"))
     }
-    if let signed = paper.signed, paper.received <= clock.now, signed.day > paper.receivedDay {
+    if let signed = paper.signed, !isInFuture(signed), paper.received <= clock.now,
+      signed.day > paper.receivedDay
+    {
       found.append(FieldViolation("instrument.received", "a paper is signed before it is received"))
     }
     return found
