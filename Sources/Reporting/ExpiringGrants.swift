@@ -38,23 +38,19 @@ extension Reports {
     guard (1...3_660).contains(query.withinDays) else {
       throw ReportError.outOfRange("within_days")
     }
-    return try await store.read(organization) { reader in
-      let at = reader.now
-      let horizon = at.adding(microseconds: Int64(query.withinDays) * .microsecondsPerDay)
-      var rows: [ExpiringGrantsReport.Row] = []
-      try reader.forEachPatientPage { page, facts in
-        for paper in facts.instruments where page.contains(paper.patient) {
-          for grant in paper.grants where query.asksFor(grant) {
-            guard let end = facts.expiry(of: grant, in: paper, at: at), end <= horizon else {
-              continue
-            }
-            rows.append(facts.row(grant, paper, ends: end, at: at))
-          }
+    let (head, at) = try await moment()
+    let horizon = at.adding(microseconds: Int64(query.withinDays) * .microsecondsPerDay)
+    let rows = try await collect(asOf: head.position) { _, page, facts in
+      facts.instruments.filter { page.contains($0.patient) }.flatMap { paper in
+        paper.grants.filter(query.asksFor).compactMap { grant in
+          facts.expiry(of: grant, in: paper, at: at)
+            .flatMap { $0 <= horizon ? facts.row(grant, paper, ends: $0, at: at) : nil }
         }
       }
-      rows.sort { ($0.ends, $0.patient, $0.grant.id) < ($1.ends, $1.patient, $1.grant.id) }
-      return ExpiringGrantsReport(rows: rows, head: reader.head)
     }
+    return ExpiringGrantsReport(
+      rows: rows.sorted { ($0.ends, $0.patient, $0.grant.id) < ($1.ends, $1.patient, $1.grant.id) },
+      head: head)
   }
 }
 

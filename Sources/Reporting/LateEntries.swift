@@ -52,21 +52,19 @@ extension Reports {
     guard (1...36_525).contains(query.lateDays), query.maximumDecisions >= 0 else {
       throw ReportError.outOfRange("late_days")
     }
-    return try await store.read(organization) { reader in
-      var entries: [LateEntriesReport.Entry] = []
-      var papers = 0
-      var told: Set<RecordReference> = []
-      try reader.forEachPatientPage { page, facts in
-        let review = EntryReview(query: query, facts: facts, reader: reader)
-        papers += review.papers(of: page)
-        for entry in try review.late(of: page) + review.errors()
-        where told.insert(entry.record).inserted {
-          entries.append(entry)
-        }
-      }
-      entries.sort { ($0.recorded, $0.record.id) > ($1.recorded, $1.record.id) }
-      return LateEntriesReport(entries: entries, papers: papers, head: reader.head)
+    let (head, _) = try await moment()
+    let found = try await collect(asOf: head.position) { reader, page, facts in
+      let review = EntryReview(query: query, facts: facts, reader: reader)
+      return [
+        (papers: review.papers(of: page), entries: try review.late(of: page) + review.errors())
+      ]
     }
+    // What concerns two patients, or the organization, comes with each page.
+    var told: Set<RecordReference> = []
+    let entries = found.flatMap(\.entries).filter { told.insert($0.record).inserted }
+    return LateEntriesReport(
+      entries: entries.sorted { ($0.recorded, $0.record.id) > ($1.recorded, $1.record.id) },
+      papers: found.map(\.papers).reduce(0, +), head: head)
   }
 }
 

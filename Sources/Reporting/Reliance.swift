@@ -38,28 +38,66 @@ extension Reports {
   /// The list can still grow while a log has not recorded a batch at or past that position.
   /// - Throws: `ReportError.notFound` or `.grantNotFound`; what the store throws.
   public func reliance(on subject: RelianceSubject) async throws -> RelianceReport {
-    try await store.read(organization) { reader in
-      let relied = try ReliedGrants(subject, reader: reader)
+    let (head, at) = try await moment()
+    let relied = try await reliedGrants(subject, asOf: head.position, at: at)
+    let uses = try await store.read(organization) { reader in
       var uses: [RelianceReport.Use] = []
-      for grant in relied.grants {
-        try reader.forEachDecision(grant.filter) { logged in
-          uses += logged.uses(under: grant)
-        }
+      for grant in relied.flatMap(\.grants) {
+        try reader.forEachDecision(grant.filter) { uses += $0.uses(under: grant) }
       }
-      uses.sort {
+      return uses.sorted {
         ($0.decided, $0.decision.leaf, $0.image) < ($1.decided, $1.decision.leaf, $1.image)
       }
-      let after = uses.count { $0.isAfterNotice }
-      return RelianceReport(
-        uses: uses, beforeNotice: uses.count - after, afterNotice: after,
-        derivatives: relied.derivatives.sorted(), head: reader.head)
+    }
+    let after = uses.count { $0.isAfterNotice }
+    return RelianceReport(
+      uses: uses, beforeNotice: uses.count - after, afterNotice: after,
+      derivatives: Set(relied.flatMap(\.derivatives)).sorted(), head: head)
+  }
+
+  private func reliedGrants(
+    _ subject: RelianceSubject, asOf position: UInt64, at: Instant
+  ) async throws -> [ReliedGrants] {
+    let patient = try await store.read(organization) { try subject.patient($0) }
+    // The event of one patient ends that patient's grants; one of the organization anybody's.
+    return try await collect(asOf: position, only: patient) { _, page, facts in
+      switch subject {
+      case .grant(let id): [ReliedGrants(grant: id, facts: facts, at: at)]
+      case .revocation(let id): [ReliedGrants(revocation: id, facts: facts, at: at)]
+      case .expiryEvent(let id): [ReliedGrants(event: id, of: page, facts: facts, at: at)]
+      }
+    }
+  }
+}
+
+extension RelianceSubject {
+  /// Whose records tell of the subject; `nil`: anybody's may.
+  fileprivate func patient(_ reader: any FactReader) throws -> PatientID? {
+    switch self {
+    case .grant(let id):
+      guard let patient = try reader.patient(ofGrant: id) else { throw ReportError.grantNotFound }
+      return patient
+    case .revocation(let id):
+      let reference = RecordReference(kind: .revocation, id: id.retyped())
+      guard let patient = try reader.patient(of: reference) else {
+        throw ReportError.notFound(.revocation)
+      }
+      return patient
+    case .expiryEvent(let id):
+      let reference = RecordReference(kind: .expiryEvent, id: id.retyped())
+      if let patient = try reader.patient(of: reference) { return patient }
+      let organization = try reader.organizationFacts(asOf: nil)
+      guard organization.expiryEvents.contains(where: { $0.id == id }) else {
+        throw ReportError.notFound(.expiryEvent)
+      }
+      return nil
     }
   }
 }
 
 /// The grants of a subject, each with the end of what may have relied on it.
-private struct ReliedGrants {
-  struct Ended {
+private struct ReliedGrants: Sendable {
+  struct Ended: Sendable {
     var grant: GrantID
     /// Uses decided below this position; `nil`: the grant stands, so every use.
     var below: UInt64?
@@ -69,69 +107,49 @@ private struct ReliedGrants {
     var from: Instant?
   }
 
-  var grants: [Ended] = []
-  var derivatives: Set<ImageKey> = []
-  private let at: Instant
+  var grants: [Ended]
+  var derivatives: Set<ImageKey>
 
-  init(_ subject: RelianceSubject, reader: any FactReader) throws {
-    at = reader.now
-    switch subject {
-    case .grant(let grant):
-      guard let patient = try reader.patient(ofGrant: grant) else {
-        throw ReportError.grantNotFound
-      }
-      let facts = try reader.facts(patients: [patient], asOf: nil)
-      let policy = facts.policy(at: at)
-      let binding = facts.standing(facts.revocations, .revocation, \.id)
-        .filter { $0.grants.contains(grant) }
-        .filter { policy.oralRevocationBinds || $0.method != .oral }
-        .min { $0.stamp.position < $1.stamp.position }
-      add([grant], below: binding?.stamp.position, notice: binding?.received, facts: facts)
-    case .revocation(let id):
-      let reference = RecordReference(kind: .revocation, id: id.retyped())
-      guard let patient = try reader.patient(of: reference) else {
-        throw ReportError.notFound(.revocation)
-      }
-      let facts = try reader.facts(patients: [patient], asOf: nil)
-      guard let revocation = facts.revocations.first(where: { $0.id == id }) else {
-        throw ReportError.notFound(.revocation)
-      }
-      add(
-        revocation.grants, below: revocation.stamp.position, notice: revocation.received,
-        facts: facts)
-    case .expiryEvent(let id):
-      try addGrants(on: id, reader: reader)
-    }
+  init(grant: GrantID, facts: Facts, at: Instant) {
+    let policy = facts.policy(at: at)
+    let binding = facts.standing(facts.revocations, .revocation, \.id)
+      .filter { $0.grants.contains(grant) }
+      .filter { policy.oralRevocationBinds || $0.method != .oral }
+      .min { $0.stamp.position < $1.stamp.position }
+    self.init(
+      [Ended(grant: grant, below: binding?.stamp.position, notice: binding?.received)],
+      facts: facts, at: at)
   }
 
-  private mutating func addGrants(on event: ID<ExpiryEvent>, reader: any FactReader) throws {
-    let reference = RecordReference(kind: .expiryEvent, id: event.retyped())
-    let patient = try reader.patient(of: reference)
-    let organization = try reader.organizationFacts(asOf: nil)
-    guard patient != nil || organization.expiryEvents.contains(where: { $0.id == event }) else {
-      throw ReportError.notFound(.expiryEvent)
+  init(revocation id: ID<Revocation>, facts: Facts, at: Instant) {
+    let ended = facts.revocations.filter { $0.id == id }.flatMap { revocation in
+      revocation.grants.map {
+        Ended(grant: $0, below: revocation.stamp.position, notice: revocation.received)
+      }
     }
-    // The event of one patient ends that patient's grants; one of the organization anybody's.
-    try reader.forEachPatientPage(only: patient) { page, facts in
-      let resolution = facts.standing(
-        facts.expiryEventResolutions, .expiryEventResolution, \.id
-      )
-      .filter { $0.event == event }
+    self.init(ended, facts: facts, at: at)
+  }
+
+  init(event id: ID<ExpiryEvent>, of page: Set<PatientID>, facts: Facts, at: Instant) {
+    let resolution = facts.standing(facts.expiryEventResolutions, .expiryEventResolution, \.id)
+      .filter { $0.event == id }
       .min { $0.counts < $1.counts }
-      guard let resolution else { return }
-      let grants = facts.instruments.filter { page.contains($0.patient) }.flatMap(\.grants)
-        .filter { $0.expiry == .event(event) }.map(\.id)
-      add(
-        grants, below: resolution.stamp.position, notice: resolution.occurred,
-        from: resolution.occurred, facts: facts)
+    let grants = facts.instruments.filter { page.contains($0.patient) }.flatMap(\.grants)
+      .filter { $0.expiry == .event(id) }
+    let ended = resolution.map { resolution in
+      grants.map {
+        Ended(
+          grant: $0.id, below: resolution.stamp.position, notice: resolution.occurred,
+          from: resolution.occurred)
+      }
     }
+    self.init(ended ?? [], facts: facts, at: at)
   }
 
-  private mutating func add(
-    _ ids: [GrantID], below: UInt64?, notice: Instant?, from: Instant? = nil, facts: Facts
-  ) {
-    for id in ids { grants.append(Ended(grant: id, below: below, notice: notice, from: from)) }
-    derivatives.formUnion(facts.derivatives(of: facts.imagesReached(by: Set(ids), at: at)))
+  private init(_ grants: [Ended], facts: Facts, at: Instant) {
+    self.grants = grants
+    let reached = facts.imagesReached(by: Set(grants.map(\.grant)), at: at)
+    derivatives = facts.derivatives(of: reached)
   }
 }
 
