@@ -69,7 +69,13 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue:
       noteStreamID(header.stream_id)
     case NGHTTP2_DATA.rawValue:
-      if header.length == 0, header.flags & HTTP2Callbacks.endStream == 0 { judge(.emptyData) }
+      // Judged here and not when bytes are delivered: what an honest client had under way when we
+      // answered early is never delivered, and is no flood.
+      if header.length > 0 {
+        judge(.usefulFrame)
+      } else if header.flags & HTTP2Callbacks.endStream == 0 {
+        judge(.emptyData)
+      }
     case NGHTTP2_PRIORITY.rawValue:
       judge(.priority)
     case NGHTTP2_WINDOW_UPDATE.rawValue:
@@ -123,17 +129,29 @@ extension HTTP2Session {
   fileprivate func headerArrived(
     _ frame: UnsafePointer<nghttp2_frame>?, _ name: OpaquePointer?, _ value: OpaquePointer?
   ) -> Int32 {
-    guard let frame = unsafe frame, let stream = unsafe stream(frame.pointee.hd.stream_id),
-      !stream.headersOverflowed
+    guard let frame = unsafe frame, let stream = unsafe stream(frame.pointee.hd.stream_id)
     else { return 0 }
     let nameBytes = unsafe nghttp2_rcbuf_get_buf(name)
     let valueBytes = unsafe nghttp2_rcbuf_get_buf(value)
+    if stream.headersOverflowed {
+      return countOverflow(unsafe nameBytes.len &+ valueBytes.len &+ 32, of: stream)
+    }
     if stream.receivingTrailers {
       unsafe store(nameBytes, valueBytes, of: stream, in: \.trailers)
     } else {
       unsafe store(nameBytes, valueBytes, of: stream, in: \.headers)
     }
     return isCondemned ? HTTP2Callbacks.stop : 0
+  }
+
+  /// A list somewhat above the limit is refused in its protocol. One far above it is an attack on
+  /// the decoder (a few bytes of HPACK can name megabytes) and ends the connection there.
+  private func countOverflow(_ size: Int, of stream: HTTP2Stream) -> Int32 {
+    stream.overflowBytes &+= size
+    guard abuse != nil, stream.overflowBytes > 4 * configuration.headerBytes else { return 0 }
+    verdict = .goAway(
+      code: HTTP2ErrorCode.enhanceYourCalm.rawValue, debug: "header_list_too_large")
+    return HTTP2Callbacks.stop
   }
 
   @inline(__always)
@@ -158,7 +176,6 @@ extension HTTP2Session {
     _ id: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int
   ) -> Int32 {
     guard count > 0 else { return 0 }
-    judge(.usefulFrame)
     guard let stream = stream(id), !stream.discardsInbound else {
       unsafe nghttp2_session_consume(session, id, count)
       return 0

@@ -9,6 +9,8 @@ public final class HTTP2Stream {
   public internal(set) var trailers = HTTP2Fields()
   /// The header list passed the limit; the rest was not stored.
   public internal(set) var headersOverflowed = false
+  /// Size of what was not stored.
+  var overflowBytes = 0
   /// The peer ended its side.
   public internal(set) var remoteClosed = false
   /// The stream is gone in nghttp2; nothing can be sent on it.
@@ -59,6 +61,7 @@ public final class HTTP2Stream {
     headers = HTTP2Fields()
     trailers = HTTP2Fields()
     headersOverflowed = false
+    overflowBytes = 0
     remoteClosed = false
     isClosed = false
     empty(&inbound)

@@ -1,10 +1,26 @@
 import HTTP2
 import NIOCore
 import NIOHTTP1
+import NIOSSL
+
+/// Refuses a connection above the limits; the channel is closed without a byte.
+struct ConnectionLimitReached: Error {}
 
 /// Puts the handlers of a new connection in place.
 enum ConnectionSetup {
-  static func prepare(_ channel: any Channel, loop: LoopContext) throws {
+  static func prepare(
+    _ channel: any Channel, loop: LoopContext, tls: NIOSSLContext?
+  ) throws {
+    guard let pass = loop.server.admission.admit(channel.remoteAddress) else {
+      throw ConnectionLimitReached()
+    }
+    let admission = loop.server.admission
+    channel.closeFuture.whenComplete { _ in admission.leave(pass) }
+    if let tls {
+      let pipeline = channel.pipeline.syncOperations
+      try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+      return try pipeline.addHandler(TLSNegotiation(loop: loop))
+    }
     let peer = PeerInfo(address: channel.remoteAddress, isPlaintext: true)
     try channel.pipeline.syncOperations.addHandler(ProtocolSniffer(loop: loop, peer: peer))
   }

@@ -33,20 +33,28 @@ public final class RPCServer: Sendable {
   private let running = Mutex<Running?>(nil)
 
   /// - Parameters:
-  ///   - methods: `grpc.health.v1` is added to them.
+  ///   - methods: `grpc.health.v1` is added to them, and reflection when it is configured.
   public init(
     configuration: RPCServerConfiguration, methods: [RPCMethod],
     health: HealthState = HealthState()
   ) {
     self.health = health
-    core = ServerCore(
-      configuration: configuration, methods: methods + HealthService.methods(health),
-      health: health)
+    var all = methods + HealthService.methods(health)
+    if let set = configuration.reflectionDescriptorSet {
+      do {
+        all += ReflectionService.methods(
+          try DescriptorIndex(set: set), services: Set(all.map(\.info.service)))
+      } catch {
+        // The set is part of the program; serving without reflection is better than not at all.
+        configuration.logger.error("the descriptor set cannot be read; reflection is off")
+      }
+    }
+    core = ServerCore(configuration: configuration, methods: all, health: health)
   }
 
   /// Binds and begins to accept.
   ///
-  /// - Throws: when the address cannot be bound.
+  /// - Throws: when the address cannot be bound or the TLS configuration is not usable.
   public func start() async throws -> Address {
     let configuration = core.configuration
     let group = MultiThreadedEventLoopGroup(numberOfThreads: max(1, configuration.loops))
@@ -56,6 +64,7 @@ public final class RPCServer: Sendable {
     }
     let contexts = loops
     do {
+      let tls = try configuration.tls.map(TLSSetup.context(_:))
       let channel = try await ServerBootstrap(group: group)
         .serverChannelOption(.backlog, value: 1_024)
         .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -65,7 +74,7 @@ public final class RPCServer: Sendable {
             guard let loop = contexts.first(where: { $0.eventLoop === channel.eventLoop }) else {
               throw StartError(description: "a connection came on a loop that is not ours")
             }
-            try ConnectionSetup.prepare(channel, loop: loop)
+            try ConnectionSetup.prepare(channel, loop: loop, tls: tls)
           }
         }
         .bind(host: configuration.host, port: configuration.port).get()

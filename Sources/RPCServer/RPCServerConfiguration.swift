@@ -16,6 +16,10 @@ public struct RPCServerConfiguration: Sendable {
   public var tls: TLSConfiguration?
   /// Origins allowed to call from a browser, compared exactly; empty allows none.
   public var corsOrigins: [String] = []
+  /// An encoded `google.protobuf.FileDescriptorSet` (`protoc --include_imports
+  /// --descriptor_set_out`), served by reflection; `nil` serves none. Methods that it does not
+  /// describe are listed all the same.
+  public var reflectionDescriptorSet: [UInt8]?
   /// Admits or refuses each call before its message is decoded.
   public var interceptor: Interceptor?
   /// Told of each finished call, on the event loop: count and return, never wait.

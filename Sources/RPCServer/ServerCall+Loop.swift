@@ -288,8 +288,6 @@ extension ServerCall {
       _ = state.finish()
       report(.cancelled)
     }
-    let bare = codec.form == .connectUnary && !state.requestEnded ? only?.count ?? 0 : 0
-    carrier.assembling(changedBy: -deframer.pendingCount - bare)
     over()
     cancelTask()
     carrier = .detached
@@ -297,7 +295,16 @@ extension ServerCall {
 
   private func over() {
     loop.removeDeadline(of: self)
+    dropRequest()
     end()
+  }
+
+  /// Frees what arrived of an unfinished message.
+  private func dropRequest() {
+    let bare = codec.form == .connectUnary && !state.requestEnded ? only?.count ?? 0 : 0
+    carrier.assembling(changedBy: -deframer.pendingCount - bare)
+    deframer = MessageDeframer(maximumBytes: 0)
+    only = nil
   }
 
   private func cancelTask() {
@@ -309,7 +316,8 @@ extension ServerCall {
     guard let observer = loop.server.configuration.observer else { return }
     observer(
       RPCServerConfiguration.CallReport(
-        method: method.info === Router.noMethod.info ? nil : method.info, wireProtocol: codec.wireProtocol, code: code,
+        method: method.info === Router.noMethod.info ? nil : method.info,
+        wireProtocol: codec.wireProtocol, code: code,
         durationNanoseconds: RPCClock.now() &- startedAt))
   }
 }

@@ -10,6 +10,7 @@ final class ServerCore: Sendable {
   let logger: Logger
   /// Handlers running now, on all loops.
   let runningHandlers = Atomic<Int>(0)
+  let admission: ConnectionAdmission
   let openConnections = Atomic<Int>(0)
   let isDraining = Atomic<Bool>(false)
   let health: HealthState
@@ -20,6 +21,7 @@ final class ServerCore: Sendable {
     self.configuration = configuration
     self.methods = MethodTable(methods)
     self.health = health
+    admission = ConnectionAdmission(limits: configuration.limits)
     corsOrigins = Set(configuration.corsOrigins.map { Array($0.utf8) })
     let healthPage: PageHandler = { _ in
       // Longer than five bytes: conformance suites look for a body they can starve of window.

@@ -126,7 +126,9 @@ final class EchoMethods: Sendable {
       $0.payloadBytesReceived = UInt64(request.payload.count)
       $0.principal = context.principal as? String ?? ""
       $0.remainingMilliseconds =
-        context.remaining.map { $0.components.seconds * 1_000 + $0.components.attoseconds / 1_000_000_000_000_000 } ?? -1
+        context.remaining.map {
+          $0.components.seconds * 1_000 + $0.components.attoseconds / 1_000_000_000_000_000
+        } ?? -1
     }
   }
 

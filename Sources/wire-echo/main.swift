@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import NIOSSL
 import RPCServer
 import RPCWire
 
@@ -29,6 +30,15 @@ for argument in CommandLine.arguments.dropFirst() {
   case "ping-silence": configuration.keepalive.pingAfterSilence = number
   case "ping-timeout": configuration.keepalive.pingTimeout = number
   case "cors": configuration.corsOrigins.append(value)
+  case "descriptors":
+    configuration.reflectionDescriptorSet = Array(
+      try Data(contentsOf: URL(fileURLWithPath: value)))
+  case "tls":
+    // The path of a PEM file with certificate and key.
+    configuration.tls = .makeServerConfiguration(
+      certificateChain: try NIOSSLCertificate.fromPEMFile(value).map { .certificate($0) },
+      privateKey: .privateKey(try NIOSSLPrivateKey(file: value, format: .pem)))
+  case "connections": configuration.limits.connections = Int(number)
   case "grace": grace = .milliseconds(number)
   case "require-token":
     configuration.interceptor = { (info, context) async throws(RPCError) in

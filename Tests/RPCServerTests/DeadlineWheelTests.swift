@@ -42,7 +42,8 @@ import Testing
     for (index, entry) in entries.enumerated() where index % 2 == 0 { wheel.remove(entry) }
     wheel.remove(entries[0])
     let out = wheel.sweep(now: 1_000 * tick)
-    #expect(out.count == 50 && out.allSatisfy { entry in entries.firstIndex { $0 === entry }! % 2 == 1 })
+    #expect(
+      out.count == 50 && out.allSatisfy { entry in entries.firstIndex { $0 === entry }! % 2 == 1 })
   }
 
   @Test func aLongPauseMissesNothing() {

@@ -149,8 +149,10 @@ import Testing
     #expect(get.message == Array("{\"}".utf8) && get.encoding == .json)
   }
 
-  @Test(arguments: ["encoding=proto", "message=", "encoding=xml&message=", "connect=v2",
-    "encoding=json&message=a&base64=1"])
+  @Test(arguments: [
+    "encoding=proto", "message=", "encoding=xml&message=", "connect=v2",
+    "encoding=json&message=a&base64=1",
+  ])
   func incompleteQueriesAreInvalid(text: String) {
     let fault = #expect(throws: WireFault.self) {
       try ConnectGetQuery(QueryString(Array(text.utf8)[...]))

@@ -357,3 +357,16 @@ def test_garbage_is_answered_with_nothing(echo):
     assert answer == b"" and closed
     answer, closed = http1(echo, b"PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n")
     assert answer == b"" and closed
+
+
+def test_what_was_under_way_when_we_answered_is_no_offence(client):
+    """The rest of a large body, sent before the early answer was read, must not end the connection."""
+    body = b"\0" + (5 << 20).to_bytes(4, "big") + b"z" * 200_000
+    stream = client.start(grpc_headers(), b"", end=False)
+    for start in range(0, len(body), 16384):
+        client.h2.send_data(stream, body[start : start + 16384])
+    client.flush()
+    reply = client.wait(stream, until=lambda: client.replies[stream].reset is not None)
+    assert reply.grpc_status == 8
+    client.linger(0.2)
+    assert client.call(grpc_headers()).grpc_status == 0
