@@ -1,0 +1,213 @@
+import ConsentCore
+import ConsentProto
+import ConsentStore
+
+extension ConsentService {
+  /// Records a paper, defective or not; with `validate_only` says what recording it would do.
+  static func recordInstrument(
+    _ service: ConsentService, _ request: Consent_V1_RecordInstrumentRequest, by caller: Principal
+  ) async throws -> Consent_V1_RecordInstrumentResponse {
+    let calendar = try service.calendars[caller.organization]
+    let now = service.clock.now()
+    let id = InstrumentID.random()
+    let position = try RequestReader.read { reader -> KnownPosition?? in
+      let conventions = reader.conventions(request, isKeyed: !request.validateOnly)
+      _ = reader.paper(request, id: id, calendar: calendar, now: now)
+      return .some(conventions.minPosition)
+    }
+    if request.validateOnly {
+      return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
+        var response = try PaperTrial(request, id: id, reader: reader, calendar: calendar).response()
+        response.instrument.clearIDs()
+        return response
+      }
+    }
+    return try await service.record(request, by: caller) { recording in
+      let trial = try PaperTrial(
+        request, id: id, reader: recording.writer, calendar: recording.calendar)
+      try recording.writer.append(trial.change)
+      return trial.response()
+    }
+  }
+}
+
+/// What recording a paper does, worked out on a view of the register.
+struct PaperTrial {
+  let change: Change
+  private let paper: Instrument
+  private let facts: Facts
+  private let now: Instant
+  private let duplicates: [InstrumentID]
+
+  init(
+    _ request: Consent_V1_RecordInstrumentRequest, id: InstrumentID, reader: any FactReader,
+    calendar: LocalCalendar
+  ) throws {
+    now = reader.now
+    let (named, paper) = try RequestReader.read { [now] in
+      $0.paper(request, id: id, calendar: calendar, now: now)
+    }
+    try named.requireAgreement(in: reader)
+    let events = Set(
+      paper.grants.compactMap { grant -> ID<ExpiryEvent>? in
+        if case .event(let event) = grant.expiry { event } else { nil }
+      })
+    facts = try reader.facts(patients: [named.patient], events: events)
+    try PaperTrial.requireForm(paper, in: facts)
+    let clock = CommandClock(now: now, today: calendar.day(of: now))
+    let builder = ChangeBuilder(facts: facts, clock: clock)
+    let lines = request.instrument.linePaths
+    change = try CommandFields.named({ PaperTrial.requestField($0, lines: lines) }) {
+      try builder.recordInstrument(
+        paper, signingDayStart: calendar.start(of: paper.signedOrReceived.day))
+    }
+    duplicates = builder.sameScan(as: paper)
+    var recorded = paper
+    recorded.defects = builder.defects(of: paper)
+    recorded.stamp = Stamp(position: facts.position + 1, recorded: now, by: "")
+    self.paper = recorded
+  }
+
+  /// A form carries the statements, so it has to be known. Without one they are asked.
+  private static func requireForm(_ paper: Instrument, in facts: Facts) throws {
+    guard let form = paper.form else { return }
+    let standing = Standing(facts)
+    guard
+      facts.forms.contains(where: { $0.reference == form && standing.contains(.form($0)) })
+    else {
+      throw ServiceError.invalid(
+        "instrument.form", "is not recorded; record the form, or state its statements one by one")
+    }
+  }
+
+  /// Lines of a command are counted through the paper, those of a request within their parts.
+  private static func requestField(_ field: String, lines: [String]) -> String {
+    let list = "instrument.grants["
+    guard field.hasPrefix(list), let end = field.firstIndex(of: "]"),
+      let index = Int(field[field.index(field.startIndex, offsetBy: list.count)..<end]),
+      lines.indices.contains(index)
+    else { return CommandFields.requestField(field) }
+    return lines[index] + field[field.index(after: end)...]
+  }
+
+  func response() -> Consent_V1_RecordInstrumentResponse {
+    var after = facts
+    after.insert(.instrument(paper))
+    var response = Consent_V1_RecordInstrumentResponse()
+    response.instrument = Consent_V1_Instrument(paper, facts: after, at: now)
+    response.defects = response.instrument.defects
+    response.duplicateInstrumentIds = duplicates.map(\.description)
+    let trial = whatIfRecorded(instrument: paper, facts: facts, at: now)
+    var covered = Set(trial.covered)
+    // A deny takes effect on all it reaches: defects never weaken it.
+    for grant in paper.grants where grant.effect == .deny {
+      covered.formUnion(after.affectedImages(of: grant, in: paper, at: now))
+    }
+    response.covered = covered.sorted().prefix(1_000).map(Consent_V1_ImageKey.init)
+    response.coveredCount = UInt64(covered.count)
+    let blocked = PaperTrial.blocked(trial, except: covered)
+    response.blocked = Array(blocked.prefix(1_000))
+    response.blockedCount = UInt64(blocked.count)
+    return response
+  }
+
+  /// One entry an image on which no use of the paper takes effect.
+  private static func blocked(
+    _ trial: WhatIfRecorded, except covered: Set<ImageKey>
+  ) -> [Consent_V1_BlockedImage] {
+    var images: [(key: ImageKey, answer: Consent_V1_BlockedImage)] = []
+    for blocked in trial.blocked where !covered.contains(blocked.image) {
+      let denies = blocked.records.map {
+        Consent_V1_RecordReference($0.record, version: $0.version, image: blocked.image)
+      }
+      if images.last?.key == blocked.image {
+        let last = images.count - 1
+        for deny in denies where !images[last].answer.denies.contains(deny) {
+          images[last].answer.denies.append(deny)
+        }
+        continue
+      }
+      var answer = Consent_V1_BlockedImage()
+      answer.image = Consent_V1_ImageKey(blocked.image)
+      answer.reason = blocked.reason.proto()
+      answer.denies = denies
+      images.append((blocked.image, answer))
+    }
+    return images.map(\.answer)
+  }
+}
+
+extension Consent_V1_InstrumentFields {
+  /// Where each line stands in the request, in the order of the paper.
+  var linePaths: [String] {
+    parts.enumerated().flatMap { part, value in
+      value.grants.indices.map { "instrument.parts[\(part)].grants[\($0)]" }
+    }
+  }
+}
+
+extension Consent_V1_Instrument {
+  /// What is not recorded has no identity.
+  fileprivate mutating func clearIDs() {
+    instrumentID = ""
+    version = 0
+    clearRecordedAt()
+    clearRecordedBy()
+    for index in grants.indices {
+      grants[index].grantID = ""
+      grants[index].instrumentID = ""
+    }
+  }
+}
+
+extension RequestReader {
+  fileprivate mutating func paper(
+    _ request: Consent_V1_RecordInstrumentRequest, id: InstrumentID, calendar: LocalCalendar,
+    now: Instant
+  ) -> (TwiceNamed, Instrument)? {
+    let named = twiceNamed(
+      request.patientID, request.hasSecondIdentifier ? request.secondIdentifier : nil)
+    guard request.hasInstrument else {
+      refuse("instrument", "is required")
+      return nil
+    }
+    let context = InstrumentContext(
+      id: id, patient: named?.patient ?? .nobody, calendar: calendar, now: now)
+    let paper = instrument(request.instrument, "instrument", context: context)
+    if let paper {
+      within("instrument") { $0.requireOrder(request.instrument, paper, calendar) }
+    }
+    guard let named, let paper else { return nil }
+    return (named, paper)
+  }
+
+  /// A line that says it holds from before signing says what no paper can: it is not corrected
+  /// silently.
+  private mutating func requireOrder(
+    _ value: Consent_V1_InstrumentFields, _ paper: Instrument, _ calendar: LocalCalendar
+  ) {
+    let signed = paper.signedOrReceived
+    _ = each(value.parts, "parts", atMost: 255) { reader, part -> Bool? in
+      _ = reader.each(part.grants, "grants", atMost: 255) { reader, terms -> Bool? in
+        guard let time = terms.hasEffectiveFrom ? terms.effectiveFrom.time : nil else { return nil }
+        // What cannot be read at all has been refused already.
+        var scratch = RequestReader()
+        let isBefore =
+          switch time {
+          case .instant(let stamp):
+            scratch.instant(stamp, "instant").map { $0 < signed.start(calendar) } ?? false
+          case .localDay(let day):
+            scratch.localDay(day, "local_day").map { $0 < signed.day } ?? false
+          }
+        if isBefore { reader.refuse("effective_from", "is before the paper was signed") }
+        return nil
+      }
+      return nil
+    }
+  }
+}
+
+extension SignedTime {
+  /// The first instant at which it can have been.
+  func start(_ calendar: LocalCalendar) -> Instant { instant ?? calendar.start(of: day) }
+}

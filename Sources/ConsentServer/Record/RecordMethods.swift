@@ -1,0 +1,51 @@
+import ConsentProto
+import RPCServer
+
+extension ConsentService {
+  /// `consent.v1.RecordService`.
+  var recordMethods: [RPCMethod] {
+    let service = "/consent.v1.RecordService/"
+    return [
+      unary(service + "RegisterPatient", Self.registerPatient),
+      unary(service + "UpdatePatient", Self.updatePatient),
+      unary(service + "FindPatients", Self.findPatients),
+      unary(service + "MergePatients", Self.mergePatients),
+      unary(service + "UnmergePatients", Self.unmergePatients),
+      unary(service + "GetPatientHistory", Self.getPatientHistory),
+      unary(service + "RegisterImages", Self.registerImages),
+      unary(service + "GetImage", Self.getImage),
+      unary(service + "ListImages", Self.listImages),
+      unary(service + "CorrectImages", Self.correctImages),
+      unary(service + "PutForm", Self.putForm),
+      unary(service + "RecordInstrument", Self.recordInstrument),
+      unary(service + "GetInstrument", noSideEffects: true, Self.getInstrument),
+      unary(service + "ListInstruments", Self.listInstruments),
+      unary(service + "Revoke", Self.revoke),
+      unary(service + "EndRestriction", Self.endRestriction),
+      unary(service + "EnterInError", Self.enterInError),
+      unary(service + "ReportFalseInformation", Self.reportFalseInformation),
+      unary(service + "RecordAuthorityEvidence", Self.recordAuthorityEvidence),
+      unimplemented(
+        service + "RecordCopyGiven", Consent_V1_RecordCopyGivenRequest.self,
+        Consent_V1_RecordCopyGivenResponse.self),
+      unary(service + "DeclareExpiryEvent", Self.declareExpiryEvent),
+      unary(service + "ResolveExpiryEvent", Self.resolveExpiryEvent),
+      unimplemented(
+        service + "PutDocument", Consent_V1_PutDocumentRequest.self,
+        Consent_V1_PutDocumentResponse.self),
+      unimplemented(
+        service + "GetDocument", Consent_V1_GetDocumentRequest.self,
+        Consent_V1_GetDocumentResponse.self),
+      unary(service + "RecordDeidentification", Self.recordDeidentification),
+      unary(service + "WithdrawDeidentification", Self.withdrawDeidentification),
+      unimplemented(
+        service + "RecordDisclosure", Consent_V1_RecordDisclosureRequest.self,
+        Consent_V1_RecordDisclosureResponse.self),
+      unimplemented(
+        service + "ReviewOverride", Consent_V1_ReviewOverrideRequest.self,
+        Consent_V1_ReviewOverrideResponse.self),
+      unary(service + "SetPolicy", Self.setPolicy),
+      unary(service + "GetPolicy", noSideEffects: true, Self.getPolicy),
+    ]
+  }
+}
