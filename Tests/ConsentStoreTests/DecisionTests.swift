@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct DecisionTests {
+@Suite(.fewAtOnce) struct DecisionTests {
   @Test(arguments: Backend.allCases)
   func aDecisionIsLoggedWithTheHeadItWasTakenAt(backend: Backend) async throws {
     let bench = try await backend.open()
@@ -91,13 +91,17 @@ import Testing
       }
       return await group.reduce(into: []) { $0.append($1) }
     }
-    let failures = outcomes.count { if case .failure(let error) = $0 { error is Refused } else { false } }
+    let failures = outcomes.count {
+      if case .failure(let error) = $0 { error is Refused } else { false }
+    }
     #expect(failures == 12)
     let logged = outcomes.flatMap { (try? $0.get()) ?? [] }
     let expected = (0..<60).filter { $0 % 5 != 0 }.map { $0 % 3 }.reduce(0, +)
     #expect(logged.count == expected)
     #expect(Set(logged.map(\.id)).count == logged.count)
-    let leaves = Dictionary(grouping: logged, by: \.id.log).values.map { $0.map(\.id.leaf).sorted() }
+    let leaves = Dictionary(grouping: logged, by: \.id.log).values.map {
+      $0.map(\.id.leaf).sorted()
+    }
     for leaves in leaves { #expect(leaves == Array(0..<UInt64(leaves.count))) }
     let listed = try await bench.read { try $0.decisions(DecisionFilter(), limit: 1_000) }
     #expect(Set(listed) == Set(logged))

@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct DueWorkTests {
+@Suite(.fewAtOnce) struct DueWorkTests {
   private func due(_ bench: Bench, _ instant: Instant) async throws -> [PatientID] {
     try await bench.read { try $0.patientsWithDueWork(at: instant, limit: 10) }
   }
@@ -26,7 +26,8 @@ import Testing
     #expect(try await due(bench, now.plus(hours: 9)).isEmpty)
     #expect(try await due(bench, ends[1]) == [patients[1]])
     #expect(try await due(bench, ends[0]) == [patients[1], patients[0]])
-    #expect(try await bench.read { try $0.patientsWithDueWork(at: ends[0], limit: 1) } == [patients[1]])
+    #expect(
+      try await bench.read { try $0.patientsWithDueWork(at: ends[0], limit: 1) } == [patients[1]])
     #expect(try await next(bench, after: now) == ends[1])
     #expect(try await next(bench, after: ends[1]) == ends[0])
 
@@ -66,7 +67,8 @@ import Testing
     let bench = try await backend.open()
     let patient: PatientID = random()
     let now = bench.clock.now()
-    try await bench.append(Build.record(Build.instrument(of: patient, [Build.grant(expiry: .majority)])))
+    try await bench.append(
+      Build.record(Build.instrument(of: patient, [Build.grant(expiry: .majority)])))
     #expect(try await next(bench, after: .distantPast) == nil)
     try await bench.append(Build.patient(patient, majority: now.plus(hours: 5)))
     #expect(try await due(bench, now.plus(hours: 5)) == [patient])
@@ -88,7 +90,8 @@ import Testing
       Build.record(Build.instrument(of: patient, [Build.grant(expiry: .event(event.id))])))
     #expect(try await due(bench, now.plus(hours: 4)) == [patient])
 
-    let resolution = ExpiryEventResolution(id: random(), event: event.id, occurred: now.plus(hours: -9))
+    let resolution = ExpiryEventResolution(
+      id: random(), event: event.id, occurred: now.plus(hours: -9))
     try await bench.append(
       Build.change(.expiryEventResolution(resolution), .expiryEventResolved))
     #expect(try await next(bench, after: .distantPast) == now)
@@ -116,11 +119,13 @@ import Testing
     try await bench.append(Build.record(instrument))
     #expect(try await next(bench, after: .distantPast) == now.plus(hours: 2))
     let error = EnteredInError(
-      id: random(), target: RecordReference(kind: .instrument, id: instrument.id.retyped()), note: "")
+      id: random(), target: RecordReference(kind: .instrument, id: instrument.id.retyped()),
+      note: "")
     try await bench.append(Build.change(.enteredInError(error), .recordEnteredInError))
     #expect(try await next(bench, after: .distantPast) == nil)
     let undone = EnteredInError(
-      id: random(), target: RecordReference(kind: .enteredInError, id: error.id.retyped()), note: "")
+      id: random(), target: RecordReference(kind: .enteredInError, id: error.id.retyped()), note: ""
+    )
     try await bench.append(Build.change(.enteredInError(undone), .recordEnteredInError))
     #expect(try await next(bench, after: .distantPast) == now.plus(hours: 2))
     try await bench.append(Change(events: [Build.event(.grantActivated, grants: [grant.id])]))

@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct FeedTests {
+@Suite(.fewAtOnce) struct FeedTests {
   @Test(arguments: Backend.allCases)
   func positionsAreDenseAndEachRowIsChainedToItsHistory(backend: Backend) async throws {
     let bench = try await backend.open()

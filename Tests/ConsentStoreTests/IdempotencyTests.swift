@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct IdempotencyTests {
+@Suite(.fewAtOnce) struct IdempotencyTests {
   private func key(_ text: String, content: UInt8 = 1) -> IdempotencyKey {
     IdempotencyKey(
       caller: "ehr", key: text, contentSHA256: [UInt8](repeating: content, count: 32))

@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct IdentityTests {
+@Suite(.fewAtOnce) struct IdentityTests {
   @Test(arguments: Backend.allCases)
   func aPatientIsFoundByIdentifierAndByNameHoweverWritten(backend: Backend) async throws {
     let bench = try await backend.open()

@@ -3,7 +3,7 @@ import EmbeddedPostgres
 import Postgres
 import Testing
 
-@Suite struct MigrationTests {
+@Suite(.fewAtOnce) struct MigrationTests {
   private func fresh(_ name: String) async throws -> TestDatabase {
     try await TestDatabase.make(in: .shared(), name: name)
   }

@@ -2,7 +2,7 @@ import ConsentCore
 import ConsentStore
 import Testing
 
-@Suite struct RandomRegisterTests {
+@Suite(.fewAtOnce) struct RandomRegisterTests {
   /// The memory store is the model: whatever was recorded, both tell the same.
   @Test(arguments: [UInt64.random(in: 0...(.max)), 1, 2])
   func bothStoresTellTheSameOfARandomRegister(seed: UInt64) async throws {
@@ -15,7 +15,7 @@ import Testing
       OrganizationSettings(
         id: memory.organization, name: "Clinic", timeZone: "America/Chicago"))
     var register = RandomRegister(seed: seed)
-    for step in 0..<250 {
+    for step in 0..<150 {
       if step % 7 == 0 { clock.move(hours: 1) }
       let change = register.next(now: clock.now())
       let expected = try await memory.append(change)
@@ -28,10 +28,11 @@ import Testing
       try await postgres.read { try $0.feed(after: 0, limit: 999) },
     ]
     #expect(feeds[0] == feeds[1])
-    for _ in 0..<60 {
+    for _ in 0..<40 {
       let images = [register.keys.randomElement(using: &generator)].compactMap { $0 }
       let patients = [register.patients.randomElement(using: &generator)].compactMap { $0 }
-      let position = Bool.random(using: &generator) ? UInt64.random(in: 0...250, using: &generator) : nil
+      let position =
+        Bool.random(using: &generator) ? UInt64.random(in: 0...150, using: &generator) : nil
       let instant = clock.now().plus(hours: Int64.random(in: -60...250, using: &generator))
       let ask: @Sendable (any FactReader) throws -> Told = {
         try Told($0, images: images, patients: patients, position: position, instant: instant)

@@ -3,7 +3,7 @@ import ConsentStore
 import Postgres
 import Testing
 
-@Suite struct RowSecurityTests {
+@Suite(.fewAtOnce) struct RowSecurityTests {
   private func count(_ connection: PostgresConnection, _ table: String) throws -> Int64 {
     try connection.execute(
       PostgresStatement(name: "count_\(table)", sql: "SELECT count(*) FROM \(table)")

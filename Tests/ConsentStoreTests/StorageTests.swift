@@ -4,7 +4,7 @@ import Postgres
 import Testing
 
 /// What only a database can do wrong: bytes at rest, rows that do not read, restarts.
-@Suite struct StorageTests {
+@Suite(.fewAtOnce) struct StorageTests {
   @Test func aNameIsNowhereInTheDatabase() async throws {
     let database = try await TestDatabase.shared.value
     let bench = try await Backend.postgres.open()
@@ -49,7 +49,8 @@ import Testing
         record: random())
       return []
     }
-    try database.run("UPDATE patient_identity SET patient_id = '\(other)' WHERE patient_id = '\(patient)'")
+    try database.run(
+      "UPDATE patient_identity SET patient_id = '\(other)' WHERE patient_id = '\(patient)'")
     await #expect(throws: StoreError.self) { try await bench.read { try $0.identity(of: other) } }
   }
 
@@ -80,7 +81,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("UPDATE instrument SET body = '{\"of\": \"another version\"}'", [Use.consultation, .education]),
+    (
+      "UPDATE instrument SET body = '{\"of\": \"another version\"}'",
+      [Use.consultation, .education]
+    ),
     ("UPDATE instrument SET body = '{}', uses = 1 << 30", [nil]),
     ("UPDATE instrument SET grant_count = 2", [Use.consultation, .education]),
     ("UPDATE consent_grant SET scope_kind = 9", [Use.consultation, .education]),
@@ -89,7 +93,10 @@ import Testing
     ("UPDATE image_version SET image_key = 'film:1'", [nil]),
     ("UPDATE image_version SET source_count = 3", [nil]),
     ("UPDATE determination SET body = '[]'", [nil]),
-    ("UPDATE revocation SET body = jsonb_set(body, '{patient}', to_jsonb(gen_random_uuid()))", [nil]),
+    (
+      "UPDATE revocation SET body = jsonb_set(body, '{patient}', to_jsonb(gen_random_uuid()))",
+      [nil]
+    ),
   ])
   func aRecordThatDoesNotReadRestrictsItsPatient(change: String, uses: [Use?]) async throws {
     let database = try await TestDatabase.shared.value
@@ -107,7 +114,8 @@ import Testing
       id: random(), image: Build.key(1), method: .safeHarbor, by: "x",
       determined: Instant(microseconds: 0))
     try await bench.append(Build.change(.determination(determination), .deidentificationDetermined))
-    #expect(try await bench.read { try $0.facts(patients: [patient], asOf: nil) }.unevaluable.isEmpty)
+    #expect(
+      try await bench.read { try $0.facts(patients: [patient], asOf: nil) }.unevaluable.isEmpty)
 
     try database.run(change + " WHERE organization_id = '\(bench.organization)'")
     let facts = try await bench.read { try $0.facts(patients: [patient], asOf: nil) }
@@ -125,7 +133,8 @@ import Testing
     try await bench.append(
       Build.change(
         .policy(Policy(recordID: random(), version: 1, effective: .distantPast)), .policyChanged))
-    try database.run("UPDATE policy SET body = '{}' WHERE organization_id = '\(bench.organization)'")
+    try database.run(
+      "UPDATE policy SET body = '{}' WHERE organization_id = '\(bench.organization)'")
     await #expect(throws: StoreError.self) {
       try await bench.read { try $0.facts(images: [], asOf: nil) }
     }
@@ -151,7 +160,10 @@ import Testing
     let patient: PatientID = random()
     try await bench.append(Build.patient(patient))
     let second = try await database.store(clock: bench.clock)
-    #expect(try await second.read(bench.organization) { try $0.patients(after: nil, limit: 9) } == [patient])
+    #expect(
+      try await second.read(bench.organization) { try $0.patients(after: nil, limit: 9) } == [
+        patient
+      ])
     await second.close()
   }
 

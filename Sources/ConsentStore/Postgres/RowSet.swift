@@ -47,7 +47,7 @@ struct RowSet {
   private(set) var rows: [[Cell]] = []
 
   /// Above this many rows they travel by COPY: it needs no second copy of all of them in memory.
-  static let copyThreshold = 4_096
+  static let copyThreshold = 1_024
 
   init(_ table: Table, organization: OrganizationID) {
     self.table = table

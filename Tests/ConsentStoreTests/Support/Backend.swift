@@ -70,14 +70,14 @@ struct TestDatabase: Sendable {
   func administrator(of database: String? = nil) -> PostgresConfiguration {
     PostgresConfiguration(
       conninfo: cluster.conninfo(database: database ?? name), applicationName: "test",
-      searchPath: "consentd")
+      searchPath: "consentd", connectTimeoutSeconds: 60)
   }
 
   var server: PostgresConfiguration {
     PostgresConfiguration(
       conninfo: cluster.server.conninfo(
         user: ServerLogin.role, password: Self.password, database: name),
-      applicationName: "server", searchPath: "consentd")
+      applicationName: "server", searchPath: "consentd", connectTimeoutSeconds: 60)
   }
 
   /// - Parameter lanes: few, because the tests of a process run at the same time.

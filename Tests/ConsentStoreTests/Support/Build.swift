@@ -46,7 +46,8 @@ enum Build {
     _ id: PatientID, version: Int = 1, majority: Instant? = nil
   ) -> Change {
     let record = PatientRecord(
-      recordID: random(), id: id, version: version, majority: majority, timeZoneDataVersion: "2026a")
+      recordID: random(), id: id, version: version, majority: majority, timeZoneDataVersion: "2026a"
+    )
     return change(
       .patient(record), version == 1 ? .patientRegistered : .patientCorrected, patient: id)
   }

@@ -142,8 +142,10 @@ struct RandomRegister {
 
   private mutating func expiryEvent(_ now: Instant) -> Change {
     let event = ExpiryEvent(
-      id: id(), patient: Bool.random(using: &generator) ? patients.randomElement(using: &generator) : nil,
-      definition: "d", expectedBy: Bool.random(using: &generator) ? now.plus(hours: hours(1...90)) : nil)
+      id: id(),
+      patient: Bool.random(using: &generator) ? patients.randomElement(using: &generator) : nil,
+      definition: "d",
+      expectedBy: Bool.random(using: &generator) ? now.plus(hours: hours(1...90)) : nil)
     events.append(event.id)
     return change(.expiryEvent(event), .expiryEventDeclared)
   }
@@ -174,7 +176,8 @@ struct RandomRegister {
     guard let grant = grants.randomElement(using: &generator) else { return tell() }
     let revocation = Revocation(
       id: id(), patient: patients.randomElement(using: &generator) ?? id(), grants: [grant],
-      method: .written, signer: Signer(capacity: .parent, authorityFrom: LocalDay(daysSince1970: -1)),
+      method: .written,
+      signer: Signer(capacity: .parent, authorityFrom: LocalDay(daysSince1970: -1)),
       signed: SignedTime(day: LocalDay(daysSince1970: 2), instant: Instant(microseconds: 3)),
       received: Instant(microseconds: 4))
     return change(.revocation(revocation), .grantRevoked)

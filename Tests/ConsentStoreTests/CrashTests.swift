@@ -1,0 +1,183 @@
+import ConsentCore
+import ConsentStore
+import EmbeddedPostgres
+import Postgres
+import Synchronization
+import Testing
+
+/// Each test has a cluster of its own, because it harms it.
+@Suite(.serialized, .fewAtOnce) struct CrashTests {
+  private func harmed(_ name: String) async throws -> (TestDatabase, Bench) {
+    let cluster = try await TemporaryPostgres.start()
+    let database = try await TestDatabase.make(in: cluster, name: name)
+    let clock = ManualClock()
+    let store = try await database.store(clock: clock, lanes: 2)
+    let settings = OrganizationSettings(id: random(), name: "Clinic", timeZone: "UTC")
+    try await store.createOrganization(settings)
+    return (database, Bench(store: store, organization: settings.id, clock: clock))
+  }
+
+  /// Asks the server again and again until a backend waits for a standby, and ends that backend: its
+  /// transaction is committed and its client is never told.
+  private func endBackendWaitingForStandby(_ database: TestDatabase) throws {
+    let connection = try PostgresConnection(database.administrator())
+    let end = PostgresStatement(
+      name: "end_waiting",
+      sql: """
+        SELECT pg_terminate_backend(pid), pg_sleep(0.02)::text FROM pg_stat_activity
+        WHERE wait_event = 'SyncRep' AND application_name = 'server'
+        """)
+    var isEnded = false
+    for _ in 0..<50_000 where !isEnded { isEnded = try connection.execute(end).rowCount > 0 }
+    #expect(isEnded)
+    try connection.execute(script: "ALTER SYSTEM RESET synchronous_standby_names")
+    try connection.execute(script: "SELECT pg_reload_conf()")
+  }
+
+  private func requireStandby(_ database: TestDatabase) throws {
+    let connection = try PostgresConnection(database.administrator())
+    try connection.execute(script: "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    try connection.execute(script: "SELECT pg_reload_conf()")
+    let current = PostgresStatement(
+      name: "standby_names", sql: "SELECT current_setting('synchronous_standby_names')")
+    for _ in 0..<50_000 {
+      let fresh = try PostgresConnection(database.administrator())
+      if try fresh.execute(current).single().get(0, as: String.self) == "nobody" { return }
+    }
+    Issue.record("the setting never arrived")
+  }
+
+  @Test func aWriteWhoseCommitWasNotAnsweredIsMadeOnce() async throws {
+    let (database, bench) = try await harmed("lost_reply")
+    try requireStandby(database)
+    let runs = Gathered<Int>()
+    async let receipt = bench.write { writer in
+      runs.add([1])
+      return try writer.append(Change(events: [Build.event(.documentStored, "once")]))
+        .flatMap { bytes(of: $0) }
+    }
+    try endBackendWaitingForStandby(database)
+    let answered = try await receipt
+    #expect(answered.reply.chunks() == [1])
+    #expect(!answered.replayed)
+    #expect(runs.all.count == 1)
+    #expect(try await bench.read { $0.head.position } == 1)
+    await bench.store.close()
+    try await database.cluster.remove()
+  }
+
+  @Test func aWriteThatWasUndoneAtCommitIsMadeAgain() async throws {
+    let (database, bench) = try await harmed("undone")
+    try database.run(
+      """
+      CREATE TABLE public.harm (left_over integer); INSERT INTO public.harm VALUES (1);
+      GRANT SELECT, UPDATE, DELETE ON public.harm TO PUBLIC;
+      CREATE SEQUENCE public.attempts; GRANT ALL ON public.attempts TO PUBLIC;
+      CREATE FUNCTION public.harm() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        IF nextval('public.attempts') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+        RETURN NULL;
+      END $$;
+      CREATE CONSTRAINT TRIGGER harm AFTER INSERT ON consentd.idempotency
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.harm();
+      """)
+    let runs = Gathered<Int>()
+    let receipt = try await bench.write { writer in
+      runs.add([1])
+      return try writer.append(Change(events: [Build.event(.documentStored, "once")]))
+        .flatMap { bytes(of: $0) }
+    }
+    #expect(receipt.reply.chunks() == [1])
+    #expect(runs.all.count == 2)
+    #expect(try await bench.read { $0.head.position } == 1)
+    await bench.store.close()
+    try await database.cluster.remove()
+  }
+
+  @Test func decisionsWhoseCommitWasNotAnsweredAreAnsweredFromTheirOwnRow() async throws {
+    let (database, bench) = try await harmed("lost_decision")
+    try requireStandby(database)
+    async let logged = bench.store.decide(bench.organization) { reader in
+      [Build.decision(Build.key(1), at: reader.now, position: 0)]
+    }
+    try endBackendWaitingForStandby(database)
+    let answered = try await logged
+    #expect(answered.count == 1)
+    let after = try await bench.store.decide(bench.organization) { reader in
+      [Build.decision(Build.key(2), at: reader.now, position: 0)]
+    }
+    // The log whose outcome was in doubt has ended.
+    #expect(after[0].id.log != answered[0].id.log)
+    #expect(after[0].id.leaf == 0)
+    let listed = try await bench.read { try $0.decisions(DecisionFilter(), limit: 9) }
+    #expect(Set(listed) == Set(answered + after))
+    await bench.store.close()
+    try await database.cluster.remove()
+  }
+
+  @Test func nothingAnsweredIsLostWhenTheServerIsKilled() async throws {
+    let (database, bench) = try await harmed("killed")
+    let answered = Gathered<LoggedDecision>()
+    let positions = Gathered<UInt64>()
+    await withTaskGroup(of: Void.self) { group in
+      for worker in 0..<4 {
+        group.addTask {
+          for step in 0..<40 {
+            if worker == 0, step == 10 || step == 25 {
+              killAtOnce(database.cluster.server.postmasterPID)
+            }
+            if let logged = try? await bench.store.decide(
+              bench.organization,
+              { reader in
+                [Build.decision(Build.key(step), at: reader.now, position: reader.head.position)]
+              })
+            {
+              answered.add(logged)
+            }
+            if let written = try? await bench.append(
+              Change(events: [Build.event(.documentStored)]))
+            {
+              positions.add(written)
+            }
+          }
+        }
+      }
+    }
+    let listed = try await eventually {
+      try await bench.read { try $0.decisions(DecisionFilter(), limit: 10_000) }
+    }
+    #expect(Set(listed).isSuperset(of: answered.all))
+    let rows = try await bench.read { try $0.feed(after: 0, limit: 10_000) }
+    try expectChained(rows, organization: bench.organization)
+    let written = positions.all
+    #expect(Set(written).count == written.count)
+    #expect(Set(rows.map(\.position)).isSuperset(of: written))
+    #expect(!written.isEmpty && !listed.isEmpty)
+    await bench.store.close()
+    try await database.cluster.remove()
+  }
+
+  /// Repeats what fails while the server is starting again.
+  private func eventually<Value: Sendable>(
+    _ body: @Sendable () async throws -> Value
+  ) async throws -> Value {
+    let deadline = ContinuousClock.now + .seconds(60)
+    while true {
+      do {
+        return try await body()
+      } catch {
+        guard ContinuousClock.now < deadline else { throw error }
+        await Task.yield()
+      }
+    }
+  }
+}
+
+/// What several tasks found.
+private final class Gathered<Value: Sendable>: Sendable {
+  private let values = Mutex<[Value]>([])
+
+  var all: [Value] { values.withLock { $0 } }
+
+  func add(_ more: [Value]) { values.withLock { $0 += more } }
+}
