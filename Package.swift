@@ -13,6 +13,7 @@ let strict = tested + [.strictMemorySafety()]
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
@@ -22,7 +23,10 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// The migrations, embedded in the binary; a test compares this list with the folder.
-let migrations = ["0001_consent"]
+let migrations = [
+  "0001_roles", "0002_feed", "0003_records", "0004_identity", "0005_work", "0006_decision_log",
+  "0007_row_security",
+]
 
 let package = Package(
   name: "consentd",
@@ -43,6 +47,7 @@ let package = Package(
     // C, each imported by one Swift target only.
     .systemLibrary(
       name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
 
     // Pure.
@@ -51,9 +56,12 @@ let package = Package(
 
     // Wire.
     .target(name: "HTTP2", dependencies: ["CNghttp2", nio], swiftSettings: strict),
+    .target(name: "Gzip", dependencies: ["CZlib"], swiftSettings: strict),
     .target(
       name: "RPCServer",
-      dependencies: ["HTTP2", "RPCWire", nio, nioPosix, nioHTTP1, nioSSL, protobuf, logging],
+      dependencies: [
+        "HTTP2", "RPCWire", "Gzip", nio, nioPosix, nioHTTP1, nioTLS, nioSSL, protobuf, logging,
+      ],
       swiftSettings: strict),
     .target(
       name: "RPCClient",
@@ -83,15 +91,59 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "consentd",
-      dependencies: ["ConsentServer", "ConsentStore", "EmbeddedPostgres", arguments, logging],
+      dependencies: [
+        "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres", "EventFeed",
+        "Postgres", "RPCServer", arguments, crypto, logging,
+      ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentctl",
-      dependencies: ["ConsentProto", "RPCClient", arguments, yams],
-      swiftSettings: strict),
+      dependencies: [
+        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, crypto,
+        nioPosix, protobuf, yams,
+      ],
+      swiftSettings: tested),
+    // An echo service for the wire tests; not a product.
+    .executableTarget(
+      name: "wire-echo", dependencies: ["RPCServer", "RPCWire", nioSSL, protobuf, logging], exclude: ["echo.proto"],
+      swiftSettings: tested),
 
     // Tests.
-    .testTarget(name: "ConsentCoreTests", dependencies: ["ConsentCore"], swiftSettings: tested),
+    .testTarget(
+      name: "ConsentCoreTests", dependencies: ["ConsentCore"], exclude: ["Tables"],
+      swiftSettings: tested),
+    .testTarget(name: "RPCWireTests", dependencies: ["RPCWire"], swiftSettings: tested),
+    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2"], swiftSettings: tested),
+    .testTarget(
+      name: "RPCServerTests",
+      dependencies: [
+        "RPCServer", "RPCClient", "RPCWire", "HTTP2", "Gzip", nio, nioPosix, protobuf, logging,
+      ],
+      swiftSettings: tested),
+    .testTarget(
+      name: "PostgresTests", dependencies: ["Postgres", "EmbeddedPostgres"],
+      swiftSettings: tested),
+    .testTarget(
+      name: "EmbeddedPostgresTests", dependencies: ["Postgres", "EmbeddedPostgres"],
+      swiftSettings: tested),
+    .testTarget(
+      name: "ConsentStoreTests",
+      dependencies: ["ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", crypto],
+      swiftSettings: tested),
+    .testTarget(
+      name: "EventFeedTests", dependencies: ["EventFeed", "ConsentStore", "ConsentCore"],
+      swiftSettings: tested),
+    .testTarget(
+      name: "ReportingTests", dependencies: ["Reporting", "ConsentStore", "ConsentCore"],
+      swiftSettings: tested),
+    .testTarget(
+      name: "ConsentServerTests",
+      dependencies: [
+        "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "Reporting",
+        "RPCServer", "RPCWire", protobuf, logging, crypto,
+      ],
+      swiftSettings: tested),
+    .testTarget(name: "HouseTests", swiftSettings: tested),
   ],
   swiftLanguageModes: [.v6]
 )

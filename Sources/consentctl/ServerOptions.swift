@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import RPCClient
 
 /// Whose token a command uses.
 enum CallerRole: String {
@@ -53,7 +52,7 @@ struct ServerOptions: ParsableArguments {
     as role: CallerRole, _ body: (Connection) async throws -> Result
   ) async throws -> Result {
     let (host, port) = try endpoint()
-    let connection = try await Connection(host: host, port: port, token: try token(for: role))
+    let connection = Connection(host: host, port: port, token: try token(for: role))
     do {
       let result = try await body(connection)
       await connection.close()

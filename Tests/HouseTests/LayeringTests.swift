@@ -9,17 +9,18 @@ import Testing
     "ConsentCore": [],
     "RPCWire": [],
     "HTTP2": ["CNghttp2", "NIOCore"],
+    "Gzip": ["CZlib"],
     "RPCServer": [
-      "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOConcurrencyHelpers",
-      "SwiftProtobuf", "Logging", "Synchronization", "CZlib", "Foundation",
+      "HTTP2", "RPCWire", "Gzip", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOTLS",
+      "SwiftProtobuf", "Logging", "Synchronization", "FoundationEssentials",
     ],
     "RPCClient": [
-      "HTTP2", "RPCWire", "RPCStatusProto", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
+      "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
       "Synchronization",
     ],
     "ConsentProto": ["SwiftProtobuf"],
     "Postgres": ["CLibpq", "Glibc", "Synchronization", "Foundation"],
-    "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Synchronization"],
+    "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Dispatch", "Synchronization"],
     "ConsentStore": ["ConsentCore", "Postgres", "Crypto", "Foundation", "Synchronization"],
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
@@ -29,11 +30,16 @@ import Testing
     ],
     "consentd": [
       "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
-      "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Glibc", "Crypto",
+      "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
+      "Crypto",
+    ],
+    "wire-echo": [
+      "RPCServer", "RPCWire", "NIOSSL", "SwiftProtobuf", "Logging", "Foundation", "Synchronization",
+      "Dispatch", "Glibc",
     ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
-      "Foundation", "Crypto", "Glibc", "ConsentStore", "Postgres", "ConsentCore",
+      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOPosix",
     ],
   ]
 
@@ -61,6 +67,7 @@ import Testing
         for module in SourceTree.imports(in: file.text) {
           switch module {
           case "CNghttp2": #expect(file.path.hasPrefix("Sources/HTTP2/"), "\(file.path)")
+          case "CZlib": #expect(file.path.hasPrefix("Sources/Gzip/"), "\(file.path)")
           case "CLibpq": #expect(file.path.hasPrefix("Sources/Postgres/"), "\(file.path)")
           default: break
           }

@@ -27,8 +27,6 @@ from google.protobuf import timestamp_pb2
 MRN = "urn:lakeside:mrn"
 JOURNAL = party.Party(kind=v.RECIPIENT_KIND_VENUE, name="Journal of Films",
                       identifier=party.Identifier(system="urn:issn", value="1234-5678"))
-# Who may disclose: the organization in whose register the paper is recorded.
-HOSPITAL = party.Party(kind=v.RECIPIENT_KIND_ORGANIZATION, name="The hospital")
 SURGEON = party.Party(kind=v.RECIPIENT_KIND_PERSON, name="Surgeon elsewhere",
                       identifier=party.Identifier(system="urn:npi", value="1234567893"))
 
@@ -128,7 +126,7 @@ class Desk:
         return patient.SecondIdentifier(birth_date=day(self.birth_dates[patient_id]))
 
     def terms(self, scope=None, uses=("EDUCATION",), audiences=("EXTERNAL",), until="2026-12-31",
-              effect="PERMIT", recipients=(JOURNAL,), disclosers=(HOSPITAL,), present_only=False, channels=(),
+              effect="PERMIT", recipients=(JOURNAL,), disclosers=(), present_only=False, channels=(),
               effective_from=None):
         scope = scope or instrument.Scope(patient=instrument.WholePatient())
         terms = instrument.GrantTerms(

@@ -32,7 +32,7 @@ def dicom_json(dataset):
         return not element.is_private and element.VR not in ("OB", "OW", "OF", "OD", "UN", "SQ")
 
     kept = pydicom.Dataset({e.tag: e for e in dataset if small(e)})
-    return json.dumps(kept.to_json_dict())
+    return json.dumps(kept.to_json_dict(suppress_invalid_tags=True))
 
 
 def study_of_two():

@@ -148,16 +148,21 @@ def test_a_drain_serves_what_is_under_way_and_what_was_sent_meanwhile(start):
 
 def test_a_drain_ends_watches_with_unavailable_and_stops_after_the_grace(start):
     echo = start("grace=1000")
-    client = Client(echo)
-    watch = client.start(grpc_headers("/grpc.health.v1.Health/Watch"), framed())
-    client.wait(watch, until=lambda: client.replies[watch].data)
-    stuck = client.start(grpc_headers(SERVICE + "ClientStream"), framed(), end=False)
-    client.linger(0.1)
+    raw = Raw(echo)
+    raw.send(
+        raw.headers(1, grpc_headers("/grpc.health.v1.Health/Watch")),
+        raw.data(1, framed(), end=True),
+    )
+    raw.read(2, until=lambda f: isinstance(f, frames.DataFrame))
+    raw.send(raw.headers(3, grpc_headers(SERVICE + "ClientStream")), raw.data(3, framed()))
+    raw.read(0.2)
     began = time.monotonic()
     echo.process.stdin.close()
-    assert client.wait(watch).grpc_status == 14
-    client.wait(stuck, until=lambda: client.ended)
-    assert echo.process.wait(5) == 0
+    raw.read(4)
+    watch = [f for f in raw.frames if isinstance(f, frames.HeadersFrame) and f.stream_id == 1]
+    fields = [raw.fields(f) for f in watch]
+    assert fields[-1]["grpc-status"] == "14"
+    assert raw.ended and echo.process.wait(5) == 0
     assert time.monotonic() - began < 4
 
 

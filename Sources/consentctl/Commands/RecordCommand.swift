@@ -25,7 +25,6 @@ struct RecordCommand: AsyncParsableCommand {
             uses: [education]
             audiences: [external]
             recipients: [{ kind: venue, system: urn:issn, value: 1234-5678, name: Journal }]
-            disclosers: [{ kind: organization, name: Lakeside Hospital }]
             until: 2026-12-31
 
       Examples:

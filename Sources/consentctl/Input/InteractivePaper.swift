@@ -41,7 +41,7 @@ struct InteractivePaper {
     grant.uses = try choices("For which uses", Consent_V1_Use.self)
     grant.audiences = try choices("For which audiences", Consent_V1_Audience.self)
     grant.recipients = try parties("To whom (kind:system|value, commas between, or blank)")
-    grant.disclosers = try parties("Who may disclose (kind:system|value, or blank)")
+    grant.disclosers = try parties("Who may disclose (kind:system|value, blank for this organization)")
     let until = try Terminal.ask("Until (YYYY-MM-DD, majority, none, event:<id>, blank if missing)")
     grant.until = until.isEmpty ? nil : until
     return grant

@@ -141,8 +141,6 @@ struct SampleRegister {
     grant.uses = paper.uses.map(Words.word)
     grant.audiences = paper.audiences.map(Words.word)
     grant.recipients = paper.denies ? nil : [recipient]
-    grant.disclosers =
-      paper.denies ? nil : [Paper.Party(kind: "organization", name: "Sample Hospital")]
     grant.until = paper.until
     let parent = paper.capacity == .parent
     var whole = Paper(
