@@ -24,7 +24,8 @@ extension DefectElement {
     case .signature: "Have the paper signed."
     case .signatureDate: "Have the signature dated."
     case .representativeAuthority: "Ask for a description of the representative's authority."
-    case .rightToRevoke: "The statement of the right to revoke, and how, is missing; use a full form."
+    case .rightToRevoke:
+      "The statement of the right to revoke, and how, is missing; use a full form."
     case .conditioning:
       "The statement whether treatment depends on signing is missing; use a full form."
     case .redisclosure: "The statement on redisclosure by the receiver is missing; use a full form."

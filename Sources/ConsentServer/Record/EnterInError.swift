@@ -54,7 +54,8 @@ extension RecordName {
 
   fileprivate var notFound: ServiceError {
     switch self {
-    case .record(let reference): .notFound(kind: reference.kind.name, name: reference.id.description)
+    case .record(let reference):
+      .notFound(kind: reference.kind.name, name: reference.id.description)
     case .image(let key, _): .notFound(kind: RecordKind.image.name, name: key.text)
     case .policy(let version): .notFound(kind: RecordKind.policy.name, name: String(version))
     }
@@ -104,7 +105,8 @@ extension FactReader {
       filters.append(DecisionFilter(positionUntil: position, image: isImage))
     } else {
       let patients = Set(facts.patients.map(\.id))
-      filters = patients.isEmpty
+      filters =
+        patients.isEmpty
         ? [DecisionFilter(positionUntil: position)]
         : patients.sorted().map { DecisionFilter(positionUntil: position, patient: $0) }
     }

@@ -38,7 +38,8 @@ extension Facts {
     reaching key: ImageKey, at: Instant, caller: Principal
   ) -> [Consent_V1_Grant] {
     let standing = Standing(self)
-    return instruments
+    return
+      instruments
       .filter { standing.contains(.instrument($0)) && $0.isVisible(to: caller) }
       .sorted { ($0.stamp.position, $0.id) < ($1.stamp.position, $1.id) }
       .flatMap { paper in

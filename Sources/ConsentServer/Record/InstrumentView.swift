@@ -41,10 +41,13 @@ extension Consent_V1_Instrument {
   init(_ paper: Instrument, facts: Facts, at: Instant) {
     self.init(paper)
     recordedBy = Consent_V1_Identifier(recorder: paper.stamp.by)
+    fields.documentIds = paper.documentSHA256.map { ["sha256:" + $0] } ?? []
     grants = paper.grants.map { Consent_V1_Grant($0, of: paper, facts: facts, at: at) }
     defects = paper.defects.map { Consent_V1_InstrumentDefect($0, of: paper) }
     workItems = paper.workItems
-    related = facts.records(about: paper).map { Consent_V1_RecordReference($0.reference, version: 1) }
+    related = facts.records(about: paper).map {
+      Consent_V1_RecordReference($0.reference, version: 1)
+    }
   }
 }
 

@@ -23,7 +23,8 @@ extension ConsentService {
       var last: PaperPlace?
       for paper in papers {
         let shown = Consent_V1_Instrument(paper, facts: facts, at: reader.now)
-        guard asked.states.isEmpty || shown.grants.contains(where: { asked.states.contains($0.state) })
+        guard
+          asked.states.isEmpty || shown.grants.contains(where: { asked.states.contains($0.state) })
         else { continue }
         if response.instruments.count == asked.size {
           if let last { response.nextPageToken = PageToken(place: last, question: token).text }

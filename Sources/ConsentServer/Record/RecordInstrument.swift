@@ -17,14 +17,16 @@ extension ConsentService {
     }
     if request.validateOnly {
       return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
-        var response = try PaperTrial(request, id: id, reader: reader, calendar: calendar).response()
+        var response = try PaperTrial(request, id: id, reader: reader, calendar: calendar)
+          .response()
         response.instrument.clearIDs()
         return response
       }
     }
     return try await service.record(request, by: caller) { recording in
       let trial = try PaperTrial(
-        request, id: id, reader: recording.writer, calendar: recording.calendar)
+        request, id: id, reader: recording.writer, calendar: recording.calendar,
+        recorder: recording.recorder)
       try recording.writer.append(trial.change)
       return trial.response()
     }
@@ -41,7 +43,7 @@ struct PaperTrial {
 
   init(
     _ request: Consent_V1_RecordInstrumentRequest, id: InstrumentID, reader: any FactReader,
-    calendar: LocalCalendar
+    calendar: LocalCalendar, recorder: String = ""
   ) throws {
     now = reader.now
     let (named, paper) = try RequestReader.read { [now] in
@@ -64,7 +66,7 @@ struct PaperTrial {
     duplicates = builder.sameScan(as: paper)
     var recorded = paper
     recorded.defects = builder.defects(of: paper)
-    recorded.stamp = Stamp(position: facts.position + 1, recorded: now, by: "")
+    recorded.stamp = Stamp(position: facts.position + 1, recorded: now, by: recorder)
     self.paper = recorded
   }
 
@@ -172,13 +174,23 @@ extension RequestReader {
       return nil
     }
     let context = InstrumentContext(
-      id: id, patient: named?.patient ?? .nobody, calendar: calendar, now: now)
+      id: id, patient: named?.patient ?? .nobody, calendar: calendar, now: now,
+      scans: scans(request.instrument.documentIds))
     let paper = instrument(request.instrument, "instrument", context: context)
     if let paper {
       within("instrument") { $0.requireOrder(request.instrument, paper, calendar) }
     }
     guard let named, let paper else { return nil }
     return (named, paper)
+  }
+
+  /// Scans kept elsewhere are named by the SHA-256 of their content, `sha256:` and 64 lower-case
+  /// hexadecimal digits, which is enough to warn of the same scan twice.
+  private func scans(_ ids: [String]) -> [String] {
+    ids.compactMap { id in
+      guard case .sha256(let digits)? = ImageKey(text: id) else { return nil }
+      return digits
+    }
   }
 
   /// A line that says it holds from before signing says what no paper can: it is not corrected

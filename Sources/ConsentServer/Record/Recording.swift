@@ -44,6 +44,8 @@ struct Recording {
   let writer: any FactWriter
   let calendar: LocalCalendar
   let caller: Principal
+  /// Who is told as having recorded it.
+  let recorder: String
 
   var now: Instant { writer.now }
   var clock: CommandClock { CommandClock(now: now, today: calendar.day(of: now)) }
@@ -64,6 +66,7 @@ extension ConsentService {
   ) async throws -> Response {
     let conventions = try RequestReader.read { $0.conventions(request) }
     let calendar = try calendars[caller.organization]
+    let recorder = caller.recorder(conventions.recorder)
     var options = BinaryEncodingOptions()
     options.useDeterministicOrdering = true
     let content: [UInt8] = try request.serializedBytes(options: options)
@@ -71,13 +74,14 @@ extension ConsentService {
     hash.update(data: Array(Request.protoMessageName.utf8))
     hash.update(data: content)
     let receipt = try await store.write(
-      caller.organization, by: caller.recorder(conventions.recorder),
+      caller.organization, by: recorder,
       key: IdempotencyKey(
         caller: caller.name, key: request.idempotencyKey, contentSHA256: Array(hash.finalize()))
     ) { writer in
       try conventions.minPosition?.require(in: writer)
-      return try body(Recording(writer: writer, calendar: calendar, caller: caller))
-        .serializedBytes()
+      let recording = Recording(
+        writer: writer, calendar: calendar, caller: caller, recorder: recorder)
+      return try body(recording).serializedBytes()
     }
     changed(caller.organization)
     var response = try Response(serializedBytes: receipt.reply)

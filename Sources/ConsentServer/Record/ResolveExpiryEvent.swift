@@ -20,7 +20,10 @@ extension ConsentService {
         id: .random(), event: event, occurred: occurred.start(calendar))
     }
     let holders = try await service.store.read(caller.organization) { reader in
-      try reader.grantHolders(on: resolution.event)
+      // Before every patient is looked at: there is such an event.
+      _ = try reader.facts(
+        of: RecordReference(kind: .expiryEvent, id: resolution.event.retyped()))
+      return try reader.grantHolders(on: resolution.event)
     }
     let response = try await service.record(request, by: caller) { recording in
       let reference = RecordReference(kind: .expiryEvent, id: resolution.event.retyped())
@@ -76,7 +79,8 @@ extension Facts {
   /// The first resolution that stands.
   func resolution(of event: ID<ExpiryEvent>) -> ExpiryEventResolution? {
     let standing = Standing(self)
-    return expiryEventResolutions
+    return
+      expiryEventResolutions
       .filter { $0.event == event && standing.contains(.expiryEventResolution($0)) }
       .min { $0.stamp.position < $1.stamp.position }
   }

@@ -43,10 +43,7 @@ extension ConsentService {
       var response = Consent_V1_SetPolicyResponse()
       response.policy = Consent_V1_Policy(
         policy, timeZone: recording.writer.organization.timeZone)
-      response.policy.recordedBy = Consent_V1_Identifier(
-        recorder: caller.recorder(
-          request.hasRecordedBy
-            ? request.recordedBy.system + "|" + request.recordedBy.value : nil))
+      response.policy.recordedBy = Consent_V1_Identifier(recorder: recording.recorder)
       return response
     }
   }

@@ -72,7 +72,8 @@ extension Facts {
   /// Patients are named by their own id too, which all their versions share.
   private func newestPatient(_ reference: RecordReference) -> Record? {
     guard reference.kind == .patient else { return nil }
-    return patients
+    return
+      patients
       .filter { $0.id == reference.id.retyped() }
       .max { $0.version < $1.version }.map(Record.patient)
   }
