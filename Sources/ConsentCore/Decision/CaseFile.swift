@@ -10,6 +10,8 @@ struct CaseFile {
   let lineage: Lineage?
   /// The patients of the lineage and every registration ever merged with them.
   let kin: Set<PatientID>
+  /// The versions that speak of the kin.
+  let patients: [PatientID: PatientRecord]
   let lines: [Line]
 
   init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
@@ -33,6 +35,9 @@ struct CaseFile {
       .filter { !errors.contains(.merge, $0.id) }
       .map { ($0.survivor, $0.merged) }
     kin = connected(to: Set(lineage?.images.map(\.patient) ?? []), by: links)
+    var patients: [PatientID: PatientRecord] = [:]
+    for patient in kin { patients[patient] = facts.currentPatient(patient, errors: errors) }
+    self.patients = patients
     lines =
       lineage.map {
         [kin] in Line.gather(facts: facts, errors: errors, lineage: $0, kin: kin)
@@ -48,6 +53,7 @@ struct CaseFile {
     lineage = other.lineage
     question = Question(request)
     kin = other.kin
+    patients = other.patients
     lines = other.lines
   }
 }

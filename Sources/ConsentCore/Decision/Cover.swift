@@ -36,16 +36,12 @@ extension Moment {
     return nil
   }
 
-  /// Own workforce and trainees need not be named; whoever else receives must be. Where a line has
-  /// both, the names are for the others.
+  /// Own workforce and trainees need not be named; whoever else receives must be. Names, where there
+  /// are any, limit every audience of the line.
   private func namesReceiver(_ line: Line, _ question: Question) -> Bool {
     let named = line.grant.recipients
-    if !question.isDisclosure,
-      named.isEmpty || line.audiences.elements.contains(where: \.needsRecipient)
-    {
-      return true
-    }
-    return named.contains(where: question.receiver.isNamed)
+    return named.isEmpty
+      ? !question.isDisclosure : named.contains(where: question.receiver.isNamed)
   }
 
   /// Empty means the organization itself.
@@ -68,53 +64,34 @@ extension Moment {
     }
   }
 
-  /// A deny line inside the same authorization takes out what it holds, unless the permit line is
-  /// the more specific of the two.
+  /// A deny line inside the same authorization takes out of its permits what it holds.
   private func isExcluded(_ index: Int, from line: Line, _ question: Question) -> Bool {
     guard let lineage = file.lineage, line.paper.grants.count > 1 else { return false }
     return file.lines.contains { exclusion in
       exclusion.isExclusion && exclusion.paper.id == line.paper.id
-        && exclusion.specificity >= line.specificity
         && isInForce(deny: exclusion, question)
         && exclusion.described.contains { lineage.related($0, index) }
     }
   }
 
-  /// Together the covers permit the image asked about: every original behind it is permitted by
-  /// its own person, itself or as something made from it, on every way down.
+  /// Together the covers permit the image asked about: for it, and for everything it was made from,
+  /// there is a permit of its own person, on itself, on what it was made from or on what was made
+  /// of it. So with several sources each must permit, and a source of another patient needs that
+  /// patient's.
   func suffices(_ covers: [Cover]) -> Bool {
     guard let lineage = file.lineage, !covers.isEmpty else { return false }
     if lineage.images.count == 1 { return true }
-    var direct = [Set<PatientID>](repeating: [], count: lineage.images.count)
-    for cover in covers {
-      let person = persons.person(holders(of: cover.line.paper)[0])
-      for image in cover.images { direct[image].insert(person) }
-    }
-    // permitted[x]: the persons whose permit stands on every way from x down to the image asked
-    // about. A fixed point from above, so a cycle in stored data changes nothing.
-    let everybody = direct.reduce(Set()) { $0.union($1) }
-    var permitted = [Set<PatientID>](repeating: everybody, count: lineage.images.count)
-    permitted[0] = direct[0]
-    var changed = true
-    while changed {
-      changed = false
-      for made in lineage.indices {
-        for source in lineage.sources[made] where source != 0 {
-          let narrowed = permitted[source].intersection(permitted[made].union(direct[source]))
-          if narrowed.count < permitted[source].count {
-            permitted[source] = narrowed
-            changed = true
-          }
-        }
+    return lineage.indices.allSatisfy { image in
+      covers.contains { cover in
+        speaks(cover, for: image) && cover.images.contains { lineage.related($0, image) }
       }
     }
-    let originals = lineage.originals(behind: 0)
-    let isPermitted: (Int) -> Bool = { index in
-      holders[index].count == 1
-        && permitted[index].contains(persons.person(holders[index][0]))
-    }
-    let ownPerson = persons.person(holders[0][0])
-    let sourcesSpeakForIt = originals.contains { persons.person(holders[$0][0]) == ownPerson }
-    return originals.allSatisfy(isPermitted) && (sourcesSpeakForIt || isPermitted(0))
+  }
+
+  /// The paper is of the image's own person.
+  func speaks(_ cover: Cover, for image: Int) -> Bool {
+    let papers = holders(of: cover.line.paper)
+    return papers.count == 1 && holders[image].count == 1
+      && persons.areSame(papers[0], holders[image][0])
   }
 }

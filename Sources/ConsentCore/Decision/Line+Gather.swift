@@ -29,20 +29,19 @@ extension Line {
     self.grant = grant
     self.held = held
     described =
-      grant.presentOnly ? held.filter { lineage.isPresent($0, at: paper) } : held
+      grant.presentOnly
+      ? held.filter { lineage.isPresent($0, at: paper, wholly: grant.effect == .permit) } : held
     revocations = facts.revocations.filter {
       $0.grants.contains(grant.id) && !errors.contains(.revocation, $0.id)
     }
     falsified = amendments.falsified
     restrictionEnded = amendments.restrictionEnded
     let defects = paper.defects.filter { $0.part == nil || $0.part == grant.part }.map(\.element)
-    let lacksAuthority = defects.contains(.signerAuthority) || amendments.signedPastMajority
-    withoutAuthority = lacksAuthority ? .distantPast : amendments.withoutAuthority
+    withoutAuthority =
+      defects.contains(.signerAuthority) ? .distantPast : amendments.withoutAuthority
     missing = defects.filter { $0 != .compound && $0 != .conditioned && $0 != .signerAuthority }
     isCompound = defects.contains(.compound) || paper.compoundParts.contains(grant.part)
     isConditioned = defects.contains(.conditioned) || paper.conditionedParts.contains(grant.part)
-    majorityReview =
-      paper.signer.capacity.restsOnMinority ? amendments.majority ?? .distantPast : nil
     switch grant.expiry {
     case .date(_, let until):
       endsByDate = until
@@ -52,10 +51,7 @@ extension Line {
       endsByEvent =
         errors.contains(.expiryEvent, event)
         ? .distantPast : facts.occurrence(of: event, errors: errors)
-    case .majority:
-      endsByDate = nil
-      endsByEvent = amendments.majority ?? .distantPast
-    case .none:
+    case .majority, .none:
       endsByDate = nil
       endsByEvent = nil
     }
@@ -138,13 +134,17 @@ extension Scope {
 extension Lineage {
   /// Acquired not later than the day of signing; a derivative has its sources' time. Where the
   /// acquisition day is unknown, recorded before the signing was recorded.
-  func isPresent(_ index: Int, at paper: Instrument) -> Bool {
-    originals(behind: index).allSatisfy { original in
+  ///
+  /// - Parameter wholly: every source must be present, as a permit asks; a deny is content with one.
+  func isPresent(_ index: Int, at paper: Instrument, wholly: Bool) -> Bool {
+    let originals = originals(behind: index)
+    func isPresent(_ original: Int) -> Bool {
       let image = images[original]
       guard let day = image.acquiredDay else {
         return image.firstRecorded < paper.stamp.recorded
       }
       return day <= paper.signedOrReceived.day
     }
+    return wholly ? originals.allSatisfy(isPresent) : originals.contains(where: isPresent)
   }
 }

@@ -12,12 +12,10 @@ struct Line {
   let restrictionEnded: Instant?
   /// From when recorded evidence shows that the signer had no authority.
   let withoutAuthority: Instant?
-  /// The grant ends by an event or at majority then. `distantPast`: the event cannot be
-  /// evaluated, which ends a permit and never a deny.
+  /// The grant ends by a named event then. `distantPast`: the event cannot be evaluated, which
+  /// ends a permit and never a deny. Majority depends on whose the paper is; see `Moment`.
   let endsByEvent: Instant?
   let endsByDate: Instant?
-  /// A parent's permit must be reviewed from then; `distantPast` with an unknown birth date.
-  let majorityReview: Instant?
   /// Defects of this line's part.
   let missing: [DefectElement]
   let isCompound: Bool
@@ -33,20 +31,18 @@ struct Line {
     !isPermit && grant.audiences.isEmpty ? .all : grant.audiences
   }
 
-  /// A deny line of these papers stands for itself; of the others it is an exclusion of the form,
-  /// or a restriction.
+  /// A deny line stands for itself, except as an exclusion of an authorization or as an agreed
+  /// restriction.
   var isStandingDeny: Bool {
     guard !isPermit else { return false }
     return switch paper.kind {
-    case .refusal, .consent, .restrictionRequest: true
-    case .authorization, .restrictionAgreed, .part2Consent: false
+    case .refusal, .consent, .restrictionRequest, .part2Consent: true
+    case .authorization, .restrictionAgreed: false
     }
   }
 
-  /// A deny line of these papers limits the permits of the same paper only.
-  var isExclusion: Bool {
-    !isPermit && (paper.kind == .authorization || paper.kind == .part2Consent)
-  }
+  /// A deny line inside an authorization limits the permits of the same paper only.
+  var isExclusion: Bool { !isPermit && paper.kind == .authorization }
 
   var reference: RecordReference { RecordReference(kind: .instrument, id: paper.id.retyped()) }
 

@@ -15,7 +15,7 @@ struct Moment {
     policy = file.facts.policy(at: at, errors: file.errors)
     persons = Persons(facts: file.facts, errors: file.errors, at: at)
     holders = (file.lineage?.images ?? []).map { [persons] image in
-      persons.holders(image: image, versions: file.facts.images)
+      persons.holders(record: image.recordID, patient: image.patient, stamp: image.stamp)
     }
   }
 
@@ -26,11 +26,24 @@ struct Moment {
 
   // MARK: What the clock makes of a line
 
-  /// From when it is revoked; oral revocations count as the policy says.
+  /// The first revocation that binds.
   func revocation(of line: Line) -> Revocation? {
     line.revocations
-      .filter { policy.oralRevocationBinds || $0.method != .oral }
+      .filter { binds($0, line) }
       .min { ($0.stamp.recorded, $0.id) < ($1.stamp.recorded, $1.id) }
+  }
+
+  /// An oral one binds by policy; what a minor lawfully signed alone a parent cannot revoke; and
+  /// one that may be one of several persons' ends a permit but no deny.
+  private func binds(_ revocation: Revocation, _ line: Line) -> Bool {
+    if revocation.method == .oral, !policy.oralRevocationBinds { return false }
+    if revocation.signer.capacity.restsOnMinority, line.paper.signer.capacity.isMinorAlone {
+      return false
+    }
+    return line.isPermit
+      || persons.holders(
+        record: revocation.id.retyped(), patient: revocation.patient, stamp: revocation.stamp
+      ).count == 1
   }
 
   func isRevoked(_ line: Line) -> Bool {
@@ -43,8 +56,25 @@ struct Moment {
     guard line.grant.effectiveFrom <= at, !isRevoked(line) else { return false }
     if let end = line.endsByDate, end <= at { return false }
     if let end = line.endsByEvent, end != .distantPast, end <= at { return false }
+    if line.grant.expiry == .majority, let end = majority(of: line), end <= at { return false }
     if let end = line.restrictionEnded, end <= at { return false }
     return true
+  }
+
+  /// When the individual a paper speaks for comes of age, or whoever of several comes last;
+  /// `nil` if that is unknown.
+  func majority(of line: Line) -> Instant? {
+    var latest: Instant?
+    for holder in holders(of: line.paper) {
+      guard let majority = file.patients[holder]?.majority else { return nil }
+      latest = max(latest ?? majority, majority)
+    }
+    return latest
+  }
+
+  func patient(of line: Line) -> PatientRecord? {
+    let papers = holders(of: line.paper)
+    return papers.count == 1 ? file.patients[papers[0]] : nil
   }
 
   // MARK: Whose images a line reaches

@@ -46,11 +46,6 @@ extension Moment {
         .inOrder.prefix(maximumFailingRecords).map { $0 })
   }
 
-  private func speaks(_ cover: Cover, for image: Int) -> Bool {
-    let papers = holders(of: cover.line.paper)
-    return holders[image].count == 1 && persons.areSame(papers[0], holders[image][0])
-  }
-
   /// A consent for treatment and operations need name no recipient (42 CFR 2.31(a)(4), 2.33); it
   /// never serves an external audience, for which the recipient must be named.
   private func part2Gap(of line: Line, _ question: Question) -> Reason? {

@@ -16,12 +16,13 @@ struct Receiver {
     memberOf = actor.memberOf
   }
 
-  /// A permit names the receiver: by its own identifier, or as an organization, class or venue the
-  /// receiver is stated to belong to. Words alone name nobody.
+  /// A permit names the receiver: by its own identifier, or as an organization or class that a
+  /// person is stated to belong to. Words alone name nobody.
   func isNamed(by party: Party) -> Bool {
     guard let named = party.identifier else { return false }
     if identifier == named { return true }
-    return party.kind != .person && memberOf.contains(named)
+    return kind == .person && (party.kind == .organization || party.kind == .class)
+      && memberOf.contains(named)
   }
 
   /// A deny may mean the receiver: what is unknown matches. Unknown are a party without an

@@ -71,19 +71,6 @@ struct Persons {
     }
     return possible.isEmpty ? [patient] : possible.sorted()
   }
-
-  /// Whose an image is. Registered as this patient's before the merge, it stays so however often
-  /// it was corrected meanwhile.
-  func holders(image: ImageRecord, versions: [ImageRecord]) -> [PatientID] {
-    guard !splits.isEmpty else { return [image.patient] }
-    let now = holders(record: image.recordID, patient: image.patient, stamp: image.stamp)
-    guard now.count > 1 else { return now }
-    let first =
-      versions
-      .filter { $0.key == image.key && $0.patient == image.patient }
-      .min { $0.stamp.precedes($1.stamp) } ?? image
-    return holders(record: first.recordID, patient: first.patient, stamp: first.stamp)
-  }
 }
 
 extension Stamp {

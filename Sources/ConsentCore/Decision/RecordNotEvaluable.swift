@@ -7,10 +7,10 @@ extension Moment {
       guard record.use == nil || record.use == question.use,
         !file.errors.contains(record.reference.kind, record.reference.id)
       else { return false }
-      return holders.contains { image in
-        image.contains {
-          ownMemberOnly ? $0 == record.patient : persons.areSame($0, record.patient)
-        }
+      let possible = persons.holders(
+        record: record.reference.id, patient: record.patient, stamp: record.stamp)
+      return holders.joined().contains { image in
+        possible.contains { ownMemberOnly ? $0 == image : persons.areSame($0, image) }
       }
     }
     guard !speaking.isEmpty else { return nil }

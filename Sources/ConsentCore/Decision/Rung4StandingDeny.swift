@@ -103,6 +103,8 @@ extension Moment {
   /// An individual's deny yields to that individual only, a representative's to the same
   /// representative too.
   private func mayDefeat(_ permit: Cover, _ deny: StandingDeny) -> Bool {
+    // A revocation yields to any later signed permit.
+    if deny.revocation != nil { return true }
     let permitting = holders(of: permit.line.paper)
     let denying = holders(of: deny.line.paper)
     guard permitting.allSatisfy({ a in denying.allSatisfy { persons.areSame(a, $0) } }) else {
@@ -117,7 +119,9 @@ extension Moment {
   /// Why an undefeated deny denies.
   private func reason(_ deny: StandingDeny, on image: Int, permits: [Cover]) -> Reason {
     if deny.revocation != nil { return .authorizationRevoked }
-    guard !permits.isEmpty else { return .refused }
+    guard let lineage = file.lineage,
+      permits.contains(where: { $0.images.contains { lineage.related($0, image) } })
+    else { return .refused }
     let specific = permits.filter { isAsSpecific($0, as: deny, on: image) }
     guard !specific.isEmpty else { return .denyMoreSpecific }
     let sameTime = specific.contains {

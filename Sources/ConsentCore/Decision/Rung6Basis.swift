@@ -49,7 +49,8 @@ extension Moment {
     guard question.audience == .businessAssociate else { return nil }
     let receiver = question.receiver
     let isContracted = policy.businessAssociates.contains { associate in
-      receiver.identifier == associate || receiver.memberOf.contains(associate)
+      receiver.identifier == associate
+        || (receiver.kind == .person && receiver.memberOf.contains(associate))
     }
     return isContracted ? nil : .deny(.contractRequired)
   }

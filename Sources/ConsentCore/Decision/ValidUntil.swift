@@ -46,9 +46,9 @@ extension CaseFile {
       add(line.falsified)
       add(line.restrictionEnded)
       add(line.withoutAuthority)
-      add(line.majorityReview)
       for revocation in line.revocations { add(revocation.stamp.recorded) }
     }
+    for patient in patients.values { add(patient.majority) }
     if let own = lineage?.own {
       for determination in facts.determinations where determination.image == own.key {
         add(determination.determined)

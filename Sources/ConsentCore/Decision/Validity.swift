@@ -5,6 +5,9 @@ extension Moment {
     if let since = line.falsified, since <= at { return .authorizationFalseInformation }
     if isRevoked(line) { return .authorizationRevoked }
     if let end = line.endsByEvent, end <= at { return .authorizationExpiredEvent }
+    if line.grant.expiry == .majority, majority(of: line).map({ $0 <= at }) ?? true {
+      return .authorizationExpiredEvent
+    }
     if let end = line.endsByDate, end <= at { return .authorizationExpiredDate }
     if lacksAuthority(line, question) { return .signerNoAuthority }
     if !line.missing.isEmpty { return .authorizationIncomplete }
@@ -20,13 +23,15 @@ extension Moment {
   private func lacksAuthority(_ line: Line, _ question: Question) -> Bool {
     if let since = line.withoutAuthority, since <= at { return true }
     let signer = line.paper.signer
+    if signer.capacity.restsOnMinority, line.paper.isSigned(from: patient(of: line)) { return true }
     guard !signer.capacity.isIndividual else { return false }
     return signer.authorityUses.map { !$0.contains(question.use) } ?? false
   }
 
   /// A parent's authority ends at majority; an unknown birth date never counts for a permit.
   private func needsMajorityReview(_ line: Line) -> Bool {
-    guard let from = line.majorityReview else { return false }
-    return from == .distantPast || (policy.majorityReview && from <= at)
+    guard line.paper.signer.capacity.restsOnMinority else { return false }
+    guard let majority = majority(of: line) else { return true }
+    return policy.majorityReview && majority <= at
   }
 }

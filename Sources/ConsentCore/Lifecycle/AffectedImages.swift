@@ -9,7 +9,8 @@ extension Facts {
       return lineage.indices.contains { index in
         let image = lineage.images[index]
         return grant.scope.holds(image) && persons.areSame(paper.patient, image.patient)
-          && (!grant.presentOnly || lineage.isPresent(index, at: paper))
+          && (!grant.presentOnly
+            || lineage.isPresent(index, at: paper, wholly: grant.effect == .permit))
           && (index == 0 || !grant.withoutDerivatives)
       }
     }
