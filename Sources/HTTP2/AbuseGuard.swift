@@ -25,6 +25,9 @@ public struct AbuseGuard: Sendable {
     case usefulFrame
     /// We sent HEADERS or DATA.
     case dataSent
+    /// We reset a stream; up to this many bytes of it may still be under way, and nobody hears of
+    /// them when they arrive.
+    case cutOff(window: Int)
     /// A read of this many bytes was parsed.
     case bytesRead(Int)
   }
@@ -62,6 +65,8 @@ public struct AbuseGuard: Sendable {
     public var settingsPerMinute = 32
     public var emptyDataInARow = 10
     public var uselessBytes = 65_536
+    /// What can be under way at all.
+    public var connectionWindow = 4 * 1024 * 1024
 
     public init() {}
   }
@@ -87,6 +92,7 @@ public struct AbuseGuard: Sendable {
   private var emptyDataRun = 0
   private var bytesSinceUseful = 0
   private var usefulSinceRead = false
+  private var uselessCredit = 0
 
   public init(limits: Limits, now: UInt64) {
     self.limits = limits
@@ -115,6 +121,9 @@ public struct AbuseGuard: Sendable {
       strikes = 0
       usefulSinceRead = true
       return .allow
+    case .cutOff(let window):
+      uselessCredit = min(uselessCredit + window, limits.connectionWindow)
+      return .allow
     case .bytesRead(let count):
       return read(count)
     case .resetByPeer, .resetForced, .refused:
@@ -142,7 +151,9 @@ public struct AbuseGuard: Sendable {
   }
 
   private mutating func read(_ count: Int) -> Verdict {
-    bytesSinceUseful = usefulSinceRead ? 0 : bytesSinceUseful + count
+    let charged = max(0, count - uselessCredit)
+    if !usefulSinceRead { uselessCredit -= count - charged }
+    bytesSinceUseful = usefulSinceRead ? 0 : bytesSinceUseful + charged
     usefulSinceRead = false
     return bytesSinceUseful > limits.uselessBytes ? .close : .allow
   }

@@ -69,8 +69,6 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue:
       noteStreamID(header.stream_id)
     case NGHTTP2_DATA.rawValue:
-      // Judged here and not when bytes are delivered: what an honest client had under way when we
-      // answered early is never delivered, and is no flood.
       if header.length > 0 {
         judge(.usefulFrame)
       } else if header.flags & HTTP2Callbacks.endStream == 0 {
@@ -260,6 +258,9 @@ extension HTTP2Session {
       }
     case NGHTTP2_RST_STREAM.rawValue:
       guard role == .server else { return 0 }
+      // An honest client fills the window before it reads of the reset; nghttp2 drops that DATA
+      // without a callback, so nothing would tell it from a flood.
+      judge(.cutOff(window: Int(configuration.streamWindow)))
       if let stream = stream(header.stream_id) {
         if !stream.choseReset { judge(.resetForced) }
       } else {

@@ -45,7 +45,7 @@ extension HTTP2Session {
   }
 
   /// Queues DATA. The caller keeps the queue bounded: `HTTP2Stream.queuedBytes`.
-  public func write(_ bytes: some Collection<UInt8>, to stream: HTTP2Stream) {
+  public func write(_ bytes: [UInt8], to stream: HTTP2Stream) {
     guard !failed, !stream.isClosed, !stream.finished else { return }
     if stream.queuedBytes == 0 { stream.lastOutbound = now }
     stream.outbound.append(contentsOf: bytes)

@@ -44,6 +44,7 @@ enum ConnectionSetup {
   private static func abuseLimits(_ configuration: RPCServerConfiguration) -> AbuseGuard.Limits {
     var limits = AbuseGuard.Limits()
     let keepalive = configuration.keepalive
+    limits.connectionWindow = Int(configuration.limits.connectionWindow)
     limits.streams = Int(configuration.limits.concurrentStreams)
     limits.pingInterval = nanoseconds(keepalive.minimumPingInterval)
     limits.idlePingInterval = nanoseconds(keepalive.minimumPingIntervalWithoutCalls)

@@ -30,6 +30,9 @@ for argument in CommandLine.arguments.dropFirst() {
   case "ping-silence": configuration.keepalive.pingAfterSilence = number
   case "ping-timeout": configuration.keepalive.pingTimeout = number
   case "cors": configuration.corsOrigins.append(value)
+  case "call":
+    await ClientProbe.run(value)
+    exit(0)
   case "descriptors":
     configuration.reflectionDescriptorSet = Array(
       try Data(contentsOf: URL(fileURLWithPath: value)))

@@ -148,6 +148,20 @@ import Testing
     }
   }
 
+  @Test func whatIsUnderWayToAResetStreamIsNoFlood() {
+    var abuse = make()
+    _ = abuse.record(.cutOff(window: 200_000), at: 0)
+    for _ in 0..<4 { #expect(abuse.record(.bytesRead(50_000), at: 0) == .allow) }
+    #expect(abuse.record(.bytesRead(65_536), at: 0) == .allow)
+    #expect(abuse.record(.bytesRead(1), at: 0) == .close)
+  }
+
+  @Test func creditForResetStreamsIsBoundedByTheConnection() {
+    var abuse = make { $0.connectionWindow = 100_000 }
+    for _ in 0..<50 { _ = abuse.record(.cutOff(window: 200_000), at: 0) }
+    #expect(abuse.record(.bytesRead(165_537), at: 0) == .close)
+  }
+
   @Test func uselessBytesCloseAndUsefulOnesDoNot() {
     var abuse = make()
     #expect(abuse.record(.bytesRead(65_536), at: 0) == .allow)
