@@ -112,12 +112,8 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
     let fields = Self.fields(of: head)
     let requestHead = RequestHead(fields)
     let origin = loop.server.allowedOrigin(fields, requestHead)
-    // A body that is a stream of messages may be longer than one of them.
-    if let length = lengths.first.flatMap({ Int($0) }), length > configuration.limits.messageBytes,
-      !isStream(fields, requestHead)
-    {
-      return refuse(413, "the body is above the limit; send less")
-    }
+    let isTooLong =
+      lengths.first.flatMap { Int($0) }.map { $0 > configuration.limits.messageBytes } ?? false
     let overflowed =
       fields.count > configuration.limits.headerFields
       || fields.listSize > configuration.limits.headerBytes
@@ -129,9 +125,14 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
         plan: plan, fields: fields, peer: peer, loop: loop, corsOrigin: origin,
         now: RPCClock.now(), carrier: .http1(exchange))
       exchange.owner = call
+      // A body that is a stream of messages may be longer than one of them.
+      if isTooLong, plan.codec.isBare, plan.refusal == nil {
+        return call.fail(StandardErrors.messageTooLong)
+      }
       if plan.refusal == nil { continueIfExpected(head) }
       call.begin()
     case .page(let handler, let path, let query):
+      if isTooLong { return refuse(413, "the body is above the limit; send less") }
       let page = PageExchange(
         handler: handler, fields: fields, peer: peer, loop: loop, origin: origin,
         carrier: .http1(exchange))
@@ -142,14 +143,6 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
       reply(PlainReply(status: 204, text: ""), preflight: asking, origin: nil)
     case .plain(let plain):
       reply(plain, preflight: nil, origin: origin)
-    }
-  }
-
-  private func isStream(_ fields: HTTP2Fields, _ head: RequestHead) -> Bool {
-    guard head.contentType >= 0 else { return false }
-    switch ContentType.classify(fields.value(head.contentType)) {
-    case .grpc, .grpcWeb, .connectStreaming: return true
-    case .bare, nil: return false
     }
   }
 

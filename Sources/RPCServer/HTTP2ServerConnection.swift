@@ -44,7 +44,8 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
   func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler) {
     switch event {
     case .headers(let stream):
-      open(stream)
+      // Reset in the same read: nobody waits for the answer, so no handler starts.
+      if !stream.isClosed { open(stream) }
     case .data(let stream):
       takeData(of: stream)
     case .end(let stream):

@@ -11,6 +11,7 @@ public final class HealthState: Sendable {
     var watchers: [UInt64: (service: String, continuation: AsyncStream<Status>.Continuation)] = [:]
     var nextWatcher: UInt64 = 0
     var isShutDown = false
+    var watchesEnded = false
   }
 
   private let board: Mutex<Board>
@@ -49,6 +50,7 @@ public final class HealthState: Sendable {
   func endWatches() {
     let watchers = board.withLock { board in
       defer { board.watchers = [:] }
+      board.watchesEnded = true
       return board.watchers
     }
     for watcher in watchers.values { watcher.continuation.finish() }
@@ -70,12 +72,18 @@ public final class HealthState: Sendable {
   func watch(_ service: String) -> AsyncStream<Status> {
     let (stream, continuation) = AsyncStream<Status>.makeStream(
       bufferingPolicy: .bufferingNewest(1))
-    let number = board.withLock { board in
+    let number: UInt64? = board.withLock { board in
+      guard !board.watchesEnded else { return nil }
       let number = board.nextWatcher
       board.nextWatcher += 1
       board.watchers[number] = (service, continuation)
       continuation.yield(board.statuses[service] ?? .serviceUnknown)
       return number
+    }
+    guard let number else {
+      continuation.yield(status(of: service))
+      continuation.finish()
+      return stream
     }
     continuation.onTermination = { [weak self] _ in
       self?.board.withLock { $0.watchers[number] = nil }

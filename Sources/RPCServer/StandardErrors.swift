@@ -17,6 +17,9 @@ enum StandardErrors {
   static let bodyStalled = RPCError(
     .deadlineExceeded, "the request made no progress; send it without pauses")
 
+  static let messageTooLong = RPCError(
+    .resourceExhausted, "the message is above the limit; send less at a time")
+
   static let assemblingTooMuch = RPCError(
     .resourceExhausted,
     "too many unfinished messages on one connection; finish some, or open another",
