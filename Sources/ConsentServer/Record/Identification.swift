@@ -14,6 +14,14 @@ struct Identification {
   /// Asks the ladder itself, with nothing on the table but the image and its determinations: what
   /// is left to answer is that rung.
   init(of image: ImageKey, facts: Facts, at: Instant) {
+    let isClaimed = facts.images.contains {
+      $0.key == image && $0.claims.identityRemoved == .yes
+    }
+    // Nearly every image: nothing says that it is de-identified, so the ladder is not asked.
+    guard isClaimed || facts.determinations.contains(where: { $0.image == image }) else {
+      state = .identifiable
+      return
+    }
     var about = Facts()
     about.images = facts.images
     about.patients = facts.patients

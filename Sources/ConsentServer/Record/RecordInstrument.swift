@@ -4,6 +4,9 @@ import ConsentStore
 
 extension ConsentService {
   /// Records a paper, defective or not; with `validate_only` says what recording it would do.
+  ///
+  /// Which images it reaches is worked out after the commit, on the facts as known then: trying
+  /// every image of a patient would hold the organization's lock for long.
   static func recordInstrument(
     _ service: ConsentService, _ request: Consent_V1_RecordInstrumentRequest, by caller: Principal
   ) async throws -> Consent_V1_RecordInstrumentResponse {
@@ -17,18 +20,24 @@ extension ConsentService {
     }
     if request.validateOnly {
       return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
-        var response = try PaperTrial(request, id: id, reader: reader, calendar: calendar)
-          .response()
+        let trial = try PaperTrial(request, id: id, reader: reader, calendar: calendar)
+        var response = trial.response()
         response.instrument.clearIDs()
+        response.tell(trial.reach)
         return response
       }
     }
-    return try await service.record(request, by: caller) { recording in
+    let response = try await service.record(request, by: caller) { recording in
       let trial = try PaperTrial(
         request, id: id, reader: recording.writer, calendar: recording.calendar,
         recorder: recording.recorder)
       try recording.writer.append(trial.change)
       return trial.response()
+    }
+    return try await service.store.read(caller.organization) { reader in
+      var told = response
+      if let reach = try reader.reach(of: response) { told.tell(reach) }
+      return told
     }
   }
 }
@@ -99,44 +108,10 @@ struct PaperTrial {
     response.instrument = Consent_V1_Instrument(paper, facts: after, at: now)
     response.defects = response.instrument.defects
     response.duplicateInstrumentIds = duplicates.map(\.description)
-    let trial = whatIfRecorded(instrument: paper, facts: facts, at: now)
-    var covered = Set(trial.covered)
-    // A deny takes effect on all it reaches: defects never weaken it.
-    for grant in paper.grants where grant.effect == .deny {
-      covered.formUnion(after.affectedImages(of: grant, in: paper, at: now))
-    }
-    response.covered = covered.sorted().prefix(1_000).map(Consent_V1_ImageKey.init)
-    response.coveredCount = UInt64(covered.count)
-    let blocked = PaperTrial.blocked(trial, except: covered)
-    response.blocked = Array(blocked.prefix(1_000))
-    response.blockedCount = UInt64(blocked.count)
     return response
   }
 
-  /// One entry an image on which no use of the paper takes effect.
-  private static func blocked(
-    _ trial: WhatIfRecorded, except covered: Set<ImageKey>
-  ) -> [Consent_V1_BlockedImage] {
-    var images: [(key: ImageKey, answer: Consent_V1_BlockedImage)] = []
-    for blocked in trial.blocked where !covered.contains(blocked.image) {
-      let denies = blocked.records.map {
-        Consent_V1_RecordReference($0.record, version: $0.version, image: blocked.image)
-      }
-      if images.last?.key == blocked.image {
-        let last = images.count - 1
-        for deny in denies where !images[last].answer.denies.contains(deny) {
-          images[last].answer.denies.append(deny)
-        }
-        continue
-      }
-      var answer = Consent_V1_BlockedImage()
-      answer.image = Consent_V1_ImageKey(blocked.image)
-      answer.reason = blocked.reason.proto()
-      answer.denies = denies
-      images.append((blocked.image, answer))
-    }
-    return images.map(\.answer)
-  }
+  var reach: PaperReach { PaperReach(of: paper, facts: facts, at: now) }
 }
 
 extension Consent_V1_InstrumentFields {

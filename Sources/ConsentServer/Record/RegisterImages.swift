@@ -44,6 +44,8 @@ struct RegisteringImages {
   private var facts: Facts
   private var builder: ChangeBuilder
   private let standing: Standing
+  /// Registered before, in any version, entered in error or not.
+  private let known: Set<ImageKey>
   /// Registered by this change.
   private var new: [ImageKey: ImageRecord] = [:]
   private var results: [Consent_V1_ImageOutcome?]
@@ -58,6 +60,7 @@ struct RegisteringImages {
     let images = items.compactMap(\.image)
     facts = try recording.writer.facts(
       patients: patients.all, images: images.map(\.key) + images.flatMap(\.sources))
+    known = Set(facts.images.map(\.key))
     builder = recording.builder(facts)
     standing = Standing(facts)
     results = Array(repeating: nil, count: items.count)
@@ -80,10 +83,10 @@ struct RegisteringImages {
     case .failure(let refusal): return refused(item, .invalid, refusal.fault)
     case .success(let patient): image.patient = patient
     }
-    if let known = new[image.key] ?? standing.image(image.key) {
-      return compared(item, image, with: known)
+    if let current = new[image.key] ?? standing.image(image.key) {
+      return compared(item, image, with: current)
     }
-    if facts.images.contains(where: { $0.key == image.key }) {
+    if known.contains(image.key) {
       return refused(
         item, .conflict,
         .init(field: item.content, sentence: "was entered in error; correct it instead"))

@@ -4,6 +4,7 @@ import ConsentCore
 struct Standing {
   private let facts: Facts
   private let targets: Set<RecordReference>
+  private let currentImages: [ImageKey: ImageRecord]
 
   init(_ facts: Facts) {
     self.facts = facts
@@ -26,7 +27,16 @@ struct Standing {
       isWithdrawn(
         RecordReference(kind: .enteredInError, id: statement.id.retyped()), below: depth)
     }
-    targets = Set(byTarget.keys.filter { isWithdrawn($0, below: 0) })
+    let targets = Set(byTarget.keys.filter { isWithdrawn($0, below: 0) })
+    self.targets = targets
+    var current: [ImageKey: ImageRecord] = [:]
+    for image in facts.images
+    where image.version > current[image.key]?.version ?? 0
+      && !targets.contains(Record.image(image).reference)
+    {
+      current[image.key] = image
+    }
+    currentImages = current
   }
 
   func contains(_ reference: RecordReference) -> Bool { !targets.contains(reference) }
@@ -34,11 +44,7 @@ struct Standing {
   func contains(_ record: Record) -> Bool { contains(record.reference) }
 
   /// The version of an image that speaks.
-  func image(_ key: ImageKey) -> ImageRecord? {
-    facts.images
-      .filter { $0.key == key && contains(Record.image($0)) }
-      .max { $0.version < $1.version }
-  }
+  func image(_ key: ImageKey) -> ImageRecord? { currentImages[key] }
 
   /// The version of a patient that speaks.
   func patient(_ id: PatientID) -> PatientRecord? {

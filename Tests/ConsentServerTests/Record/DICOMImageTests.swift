@@ -147,6 +147,12 @@ import Testing
     }
   }
 
+  @Test func anEmptySeriesIsNone() throws {
+    let image = try DICOMImageTests.read(
+      DICOMImageTests.dataset(["0020000E": DICOMImageTests.value(" ")]))
+    #expect(image.seriesUID == nil)
+  }
+
   @Test func depthIsCountedOutsideOfStrings() {
     #expect(JSONNesting.isDeeper(than: 2, in: "[[[".utf8))
     #expect(!JSONNesting.isDeeper(than: 2, in: "[[]][[]]".utf8))

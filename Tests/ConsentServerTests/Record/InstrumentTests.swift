@@ -73,6 +73,19 @@ import Testing
     #expect(tried.covered == recorded.covered && tried.blockedCount == recorded.blockedCount)
   }
 
+  @Test func aRepeatedRequestIsAnsweredAsTheFirstTimeWhateverCameMeanwhile() async throws {
+    let desk = try await RecordDesk()
+    let id = try await desk.patient()
+    try await desk.image("1.2.3.4", of: id)
+    let request = desk.request(id, RecordDesk.paper())
+    let first = try await ConsentService.recordInstrument(desk.service, request, by: desk.caller)
+    desk.clock.set("2026-03-11T15:00:00Z")
+    try await desk.image("1.2.3.5", of: id)
+    try await desk.record(id, RecordDesk.refusal(signed: "2026-03-02"))
+    let again = try await ConsentService.recordInstrument(desk.service, request, by: desk.caller)
+    #expect(first == again && again.coveredCount == 1)
+  }
+
   @Test func theSecondIdentifierMustAgree() async throws {
     let desk = try await RecordDesk()
     let id = try await desk.patient("P-1")

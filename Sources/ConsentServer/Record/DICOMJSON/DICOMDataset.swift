@@ -45,8 +45,11 @@ struct DICOMDataset {
 
   private init(attributes: [String: Any]) { self.attributes = attributes }
 
-  /// The attribute is there, whatever its value: an unreadable one is not an absent one.
-  func has(_ tag: Tag) -> Bool { !values(tag).isEmpty }
+  /// There is a value, readable or not: an unreadable one is not an absent one, an empty text is.
+  func has(_ tag: Tag) -> Bool {
+    guard let first = values(tag).first else { return false }
+    return !(first is String) || text(tag) != nil
+  }
 
   /// The first value as text, without the padding that DICOM allows; `nil` if it is absent, empty
   /// or no text.
