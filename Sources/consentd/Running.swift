@@ -74,6 +74,7 @@ struct Running: Sendable {
       logger: Logger(label: "consentd.rpc"))
     configuration.interceptor = Authentication(tokens: tokens).interceptor
     configuration.observer = { metrics.count($0) }
+    configuration.reflectionDescriptorSet = ServiceDescriptors.bytes
     configuration.pages = Pages.all(health: health, metrics: metrics, watch: watch)
     let server = RPCServer(configuration: configuration, methods: service.methods, health: health)
     let address = try await server.start()

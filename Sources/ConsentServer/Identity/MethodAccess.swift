@@ -45,8 +45,12 @@ enum MethodAccess {
     return table
   }()
 
-  /// Methods anybody may call: liveness says nothing of anybody.
-  static func isOpen(path: String) -> Bool { path.hasPrefix("/grpc.health.v1.Health/") }
+  /// Methods anybody may call: liveness and the public descriptors say nothing of anybody.
+  static func isOpen(path: String) -> Bool {
+    path.hasPrefix("/grpc.health.v1.Health/")
+      || path.hasPrefix("/grpc.reflection.v1.ServerReflection/")
+      || path.hasPrefix("/grpc.reflection.v1alpha.ServerReflection/")
+  }
 
   static func allows(_ principal: Principal, path: String) -> Bool {
     guard let roles = roles[path] else { return false }
