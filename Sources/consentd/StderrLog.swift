@@ -13,7 +13,7 @@ struct StderrLog: LogHandler {
   }
 
   func log(event: LogEvent) {
-    var line = Date().formatted(.iso8601.time(includingFractionalSeconds: true))
+    var line = Date().formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
     line += " \(event.level.rawValue) \(label) \(StderrLog.quoted(event.message.description))"
     let fields = metadata.merging(event.metadata ?? [:]) { _, own in own }
     for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
