@@ -34,12 +34,14 @@ import Testing
       "Crypto",
     ],
     "wire-echo": [
-      "RPCServer", "RPCWire", "NIOSSL", "SwiftProtobuf", "Logging", "Foundation", "Synchronization",
+      "RPCClient", "RPCServer", "RPCWire", "NIOSSL", "SwiftProtobuf", "Logging", "Foundation",
+      "Synchronization",
       "Dispatch", "Glibc",
     ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
-      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOPosix",
+      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
+      "NIOPosix",
     ],
   ]
 

@@ -29,7 +29,8 @@ enum SourceTree {
       else { return nil }
       // `import struct Foundation.Data` names the module after the kind.
       let kinds: Set<Substring> = ["struct", "class", "enum", "protocol", "func", "typealias"]
-      let name = kinds.contains(words[at + 1]) && at + 2 < words.count ? words[at + 2] : words[at + 1]
+      let name =
+        kinds.contains(words[at + 1]) && at + 2 < words.count ? words[at + 2] : words[at + 1]
       return name.split(separator: ".").first.map(String.init)
     }
   }

@@ -12,7 +12,8 @@ import Testing
   static let longFunctions: [String: String] = [:]
 
   @Test func filesAreSmall() {
-    for file in SourceTree.swiftFiles(below: "Sources") where TidyTests.longFiles[file.path] == nil {
+    for file in SourceTree.swiftFiles(below: "Sources") where TidyTests.longFiles[file.path] == nil
+    {
       let lines = file.text.split(separator: "\n", omittingEmptySubsequences: false).count
       #expect(lines <= TidyTests.longestFile, "\(file.path) has \(lines) lines: a second noun?")
     }

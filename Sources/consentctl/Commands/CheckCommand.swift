@@ -1,5 +1,7 @@
 import ArgumentParser
 import ConsentProto
+import Foundation
+import SwiftProtobuf
 
 /// The question of a check, as options.
 struct QuestionOptions: ParsableArguments {

@@ -26,7 +26,11 @@ struct CSV {
     while let character = rest.popFirst() {
       if quoted {
         if character == "\"" {
-          if rest.first == "\"" { cell.append(rest.removeFirst()) } else { (quoted, closed) = (false, true) }
+          if rest.first == "\"" {
+            cell.append(rest.removeFirst())
+          } else {
+            (quoted, closed) = (false, true)
+          }
         } else {
           if ends(character) { line += 1 }
           cell.append(character)
@@ -47,7 +51,9 @@ struct CSV {
       }
     }
     if quoted { throw Malformed(line: row.line, description: "a quote that never ends") }
-    if !cell.isEmpty || !row.cells.isEmpty { rows.append(Row(line: row.line, cells: row.cells + [cell])) }
+    if !cell.isEmpty || !row.cells.isEmpty {
+      rows.append(Row(line: row.line, cells: row.cells + [cell]))
+    }
     return rows
   }
 }

@@ -32,16 +32,19 @@ struct InteractivePaper {
   }
 
   private static func line() throws -> Paper.Grant {
-    let effect = try choice("Does this line allow or exclude", Consent_V1_GrantEffect.self,
+    let effect = try choice(
+      "Does this line allow or exclude", Consent_V1_GrantEffect.self,
       default: "permit")
-    let scope = try Terminal.ask("Of what: patient, study:<uid>, series:<uid> or image:<uid>",
+    let scope = try Terminal.ask(
+      "Of what: patient, study:<uid>, series:<uid> or image:<uid>",
       default: "patient")
     var grant = Paper.Grant(effect: effect, scope: try Self.scope(scope))
     grant.presentOnly = try !Terminal.confirm("Does it cover future images too")
     grant.uses = try choices("For which uses", Consent_V1_Use.self)
     grant.audiences = try choices("For which audiences", Consent_V1_Audience.self)
     grant.recipients = try parties("To whom (kind:system|value, commas between, or blank)")
-    grant.disclosers = try parties("Who may disclose (kind:system|value, blank for this organization)")
+    grant.disclosers = try parties(
+      "Who may disclose (kind:system|value, blank for this organization)")
     let until = try Terminal.ask("Until (YYYY-MM-DD, majority, none, event:<id>, blank if missing)")
     grant.until = until.isEmpty ? nil : until
     return grant
@@ -54,7 +57,8 @@ struct InteractivePaper {
     case ("study", let uid?): return Paper.Scope(study: uid)
     case ("series", let uid?): return Paper.Scope(series: uid)
     case ("image", let uid?): return Paper.Scope(image: uid)
-    default: throw CommandFailure.data("scope: write patient, study:<uid>, series:<uid> or image:<uid>")
+    default:
+      throw CommandFailure.data("scope: write patient, study:<uid>, series:<uid> or image:<uid>")
     }
   }
 

@@ -25,7 +25,8 @@ extension Consent_V1_Decision {
       lines.append("  you must: " + Words.word(obligation.kind).replacing("-", with: " "))
     }
     if hasValidUntil { lines.append("  valid until \(validUntil.iso8601)") }
-    lines.append("  decided \(decidedAt.iso8601) at position \(position.position), id \(decisionID)")
+    lines.append(
+      "  decided \(decidedAt.iso8601) at position \(position.position), id \(decisionID)")
     return lines.joined(separator: "\n")
   }
 }

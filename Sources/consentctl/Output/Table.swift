@@ -13,7 +13,7 @@ struct Table {
     func line(_ cells: [String]) -> String {
       zip(cells, widths).map { cell, width in
         cell + String(repeating: " ", count: width - cell.count)
-      }.joined(separator: "  ").replacing(/ +$/, with: "")
+      }.joined(separator: "  ").trimmingTrailingSpaces()
     }
     return ([Terminal.bold(line(columns))] + rows.map(line)).joined(separator: "\n")
   }
@@ -36,5 +36,13 @@ struct Table {
     let percent = Int((Double(part) / Double(whole) * 100).rounded())
     return String(repeating: "█", count: tenths) + String(repeating: "·", count: 10 - tenths)
       + " \(percent) %"
+  }
+}
+
+extension String {
+  fileprivate func trimmingTrailingSpaces() -> String {
+    var text = self[...]
+    while text.last == " " { text.removeLast() }
+    return String(text)
   }
 }
