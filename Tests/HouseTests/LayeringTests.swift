@@ -18,7 +18,7 @@ import Testing
       "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
       "Synchronization",
     ],
-    "ConsentProto": ["SwiftProtobuf"],
+    "ConsentProto": ["SwiftProtobuf", "Foundation"],
     "Postgres": ["CLibpq", "Glibc", "Synchronization", "Foundation"],
     "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Dispatch", "Synchronization"],
     "ConsentStore": ["ConsentCore", "Postgres", "Crypto", "Foundation", "Synchronization"],

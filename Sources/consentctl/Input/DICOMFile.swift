@@ -12,7 +12,8 @@ enum DICOMFile {
     }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["dcm2json", "--", path]
+    // The absolute path: dcm2json knows no `--`, and a file may be called -x.
+    process.arguments = ["dcm2json", URL(fileURLWithPath: path).path]
     let output = Pipe()
     process.standardOutput = output
     process.standardError = FileHandle.nullDevice
