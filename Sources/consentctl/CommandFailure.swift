@@ -44,5 +44,6 @@ func reporting<Result>(_ work: () async throws -> Result) async throws -> Result
 }
 
 func standardError(_ text: String) {
-  FileHandle.standardError.write(Data(text.utf8))
+  // A closed pipe or a full disk must not end the program.
+  try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
 }

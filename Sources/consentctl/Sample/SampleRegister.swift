@@ -140,7 +140,7 @@ struct SampleRegister {
     grant.presentOnly = false
     grant.uses = paper.uses.map(Words.word)
     grant.audiences = paper.audiences.map(Words.word)
-    grant.recipients = paper.denies ? nil : [recipient]
+    grant.recipients = paper.audiences.contains(.external) && !paper.denies ? [recipient] : nil
     grant.until = paper.until
     let parent = paper.capacity == .parent
     var whole = Paper(
