@@ -62,7 +62,8 @@ struct StartFailure: Error {
   /// Tells it on one line of standard error and ends the program's command.
   var exit: ExitCode {
     let line = "consentd: " + text.split(whereSeparator: \.isNewline).joined(separator: " ") + "\n"
-    FileHandle.standardError.write(Data(line.utf8))
+    // A closed pipe or a full disk must not end the program.
+    try? FileHandle.standardError.write(contentsOf: Data(line.utf8))
     return ExitCode(kind.rawValue)
   }
 }

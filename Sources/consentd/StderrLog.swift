@@ -19,7 +19,8 @@ struct StderrLog: LogHandler {
     for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
       line += " \(key)=\(StderrLog.quoted(value.description))"
     }
-    FileHandle.standardError.write(Data((line + "\n").utf8))
+    // A closed pipe or a full disk must not end the program.
+    try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
   }
 
   /// Text that cannot break the line or be taken for another field.
