@@ -118,8 +118,7 @@ extension Property {
   private static func mayDependOnChannel(_ reason: Reason) -> Bool {
     let independent: Set<Reason> = [
       .purposeRequired, .audienceRequired, .actorRequired, .recipientRequired, .patientMismatch,
-      .imageUnknown, .recordNotEvaluable, .roleNotPermitted, .relationshipRequired,
-      .contractRequired, .noAuthorization,
+      .imageUnknown, .recordNotEvaluable, .contractRequired, .noAuthorization,
     ]
     return !independent.contains(reason)
   }
