@@ -123,6 +123,10 @@ public nonisolated enum Consent_V1_EventKind: SwiftProtobuf.Enum, Swift.CaseIter
 
   /// A use was reported. Changes no decision.
   case useReported // = 31
+
+  /// An oral revocation was recorded that does not bind, because policy says so.
+  /// The grant holds as before.
+  case revocationNotBinding // = 32
   case UNRECOGNIZED(Int)
 
   public init() {
@@ -163,6 +167,7 @@ public nonisolated enum Consent_V1_EventKind: SwiftProtobuf.Enum, Swift.CaseIter
     case 29: self = .disclosureRecorded
     case 30: self = .overrideReviewed
     case 31: self = .useReported
+    case 32: self = .revocationNotBinding
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -201,6 +206,7 @@ public nonisolated enum Consent_V1_EventKind: SwiftProtobuf.Enum, Swift.CaseIter
     case .disclosureRecorded: return 29
     case .overrideReviewed: return 30
     case .useReported: return 31
+    case .revocationNotBinding: return 32
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -239,6 +245,7 @@ public nonisolated enum Consent_V1_EventKind: SwiftProtobuf.Enum, Swift.CaseIter
     .disclosureRecorded,
     .overrideReviewed,
     .useReported,
+    .revocationNotBinding,
   ]
 
 }
@@ -552,7 +559,7 @@ public nonisolated struct Consent_V1_Event: @unchecked Sendable {
 fileprivate nonisolated let _protobuf_package = "consent.v1"
 
 nonisolated extension Consent_V1_EventKind: SwiftProtobuf._ProtoNameProviding {
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EVENT_KIND_UNSPECIFIED\0\u{1}EVENT_KIND_INSTRUMENT_RECORDED\0\u{1}EVENT_KIND_GRANT_ACTIVATED\0\u{1}EVENT_KIND_GRANT_EXPIRING_SOON\0\u{1}EVENT_KIND_GRANT_EXPIRED\0\u{1}EVENT_KIND_GRANT_REVOKED\0\u{1}EVENT_KIND_GRANT_REINSTATED\0\u{1}EVENT_KIND_RECORD_ENTERED_IN_ERROR\0\u{1}EVENT_KIND_INSTRUMENT_FALSIFIED\0\u{1}EVENT_KIND_RESTRICTION_AGREED\0\u{1}EVENT_KIND_RESTRICTION_ENDED\0\u{1}EVENT_KIND_DEIDENTIFICATION_DETERMINED\0\u{1}EVENT_KIND_DEIDENTIFICATION_WITHDRAWN\0\u{1}EVENT_KIND_PATIENTS_MERGED\0\u{1}EVENT_KIND_PATIENTS_UNMERGED\0\u{1}EVENT_KIND_EMERGENCY_OVERRIDE_USED\0\u{1}EVENT_KIND_EXPIRY_EVENT_OVERDUE\0\u{1}EVENT_KIND_POLICY_CHANGED\0\u{1}EVENT_KIND_IMAGE_REGISTERED\0\u{1}EVENT_KIND_IMAGE_CORRECTED\0\u{1}EVENT_KIND_PATIENT_REGISTERED\0\u{1}EVENT_KIND_PATIENT_CORRECTED\0\u{1}EVENT_KIND_EXPIRY_EVENT_DECLARED\0\u{1}EVENT_KIND_EXPIRY_EVENT_RESOLVED\0\u{1}EVENT_KIND_AUTHORITY_EVIDENCE_RECORDED\0\u{1}EVENT_KIND_FORM_REGISTERED\0\u{1}EVENT_KIND_DOCUMENT_STORED\0\u{1}EVENT_KIND_ENDED_GRANT_REVOKED\0\u{1}EVENT_KIND_COPY_GIVEN_RECORDED\0\u{1}EVENT_KIND_DISCLOSURE_RECORDED\0\u{1}EVENT_KIND_OVERRIDE_REVIEWED\0\u{1}EVENT_KIND_USE_REPORTED\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0EVENT_KIND_UNSPECIFIED\0\u{1}EVENT_KIND_INSTRUMENT_RECORDED\0\u{1}EVENT_KIND_GRANT_ACTIVATED\0\u{1}EVENT_KIND_GRANT_EXPIRING_SOON\0\u{1}EVENT_KIND_GRANT_EXPIRED\0\u{1}EVENT_KIND_GRANT_REVOKED\0\u{1}EVENT_KIND_GRANT_REINSTATED\0\u{1}EVENT_KIND_RECORD_ENTERED_IN_ERROR\0\u{1}EVENT_KIND_INSTRUMENT_FALSIFIED\0\u{1}EVENT_KIND_RESTRICTION_AGREED\0\u{1}EVENT_KIND_RESTRICTION_ENDED\0\u{1}EVENT_KIND_DEIDENTIFICATION_DETERMINED\0\u{1}EVENT_KIND_DEIDENTIFICATION_WITHDRAWN\0\u{1}EVENT_KIND_PATIENTS_MERGED\0\u{1}EVENT_KIND_PATIENTS_UNMERGED\0\u{1}EVENT_KIND_EMERGENCY_OVERRIDE_USED\0\u{1}EVENT_KIND_EXPIRY_EVENT_OVERDUE\0\u{1}EVENT_KIND_POLICY_CHANGED\0\u{1}EVENT_KIND_IMAGE_REGISTERED\0\u{1}EVENT_KIND_IMAGE_CORRECTED\0\u{1}EVENT_KIND_PATIENT_REGISTERED\0\u{1}EVENT_KIND_PATIENT_CORRECTED\0\u{1}EVENT_KIND_EXPIRY_EVENT_DECLARED\0\u{1}EVENT_KIND_EXPIRY_EVENT_RESOLVED\0\u{1}EVENT_KIND_AUTHORITY_EVIDENCE_RECORDED\0\u{1}EVENT_KIND_FORM_REGISTERED\0\u{1}EVENT_KIND_DOCUMENT_STORED\0\u{1}EVENT_KIND_ENDED_GRANT_REVOKED\0\u{1}EVENT_KIND_COPY_GIVEN_RECORDED\0\u{1}EVENT_KIND_DISCLOSURE_RECORDED\0\u{1}EVENT_KIND_OVERRIDE_REVIEWED\0\u{1}EVENT_KIND_USE_REPORTED\0\u{1}EVENT_KIND_REVOCATION_NOT_BINDING\0")
 }
 
 nonisolated extension Consent_V1_GrantEnded: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {

@@ -559,7 +559,8 @@ public nonisolated struct Consent_V1_GrantTerms: @unchecked Sendable {
     set {_uniqueStorage()._recipients = newValue}
   }
 
-  /// Who may disclose. Empty: missing for an authorization, every discloser for a deny.
+  /// Who may disclose, by identifiers that policy knows as the organization's own, or the
+  /// actor's. Empty: the organization itself; for a deny, every discloser.
   public var disclosers: [Consent_V1_Party] {
     get {_storage._disclosers}
     set {_uniqueStorage()._disclosers = newValue}
@@ -720,7 +721,8 @@ public nonisolated struct Consent_V1_InstrumentFields: @unchecked Sendable {
     set {_uniqueStorage()._parts = newValue}
   }
 
-  /// Its scans, ids given by PutDocument.
+  /// Its scans: ids given by PutDocument, or `sha256:` and 64 hexadecimal digits
+  /// for a scan that is kept elsewhere.
   public var documentIds: [String] {
     get {_storage._documentIds}
     set {_uniqueStorage()._documentIds = newValue}
