@@ -84,6 +84,24 @@ import Testing
     #expect(outcome.alreadyEnded == [try id("G1")])
   }
 
+  @Test func anOralRevocationThatDoesNotBindIsRecordedAndEndsNothing() throws {
+    let builder = try builder(Self.base + "; policy version=1 oral=no")
+    let oral = try revocation(Self.revocationText + " method=ORAL")
+    let outcome = try builder.revoke(oral)
+    #expect(!outcome.binds && outcome.change.ends.isEmpty && outcome.alreadyEnded.isEmpty)
+    #expect(outcome.change.events.map(\.kind) == [.revocationNotBinding])
+    #expect(
+      outcome.change.events[0].subject
+        == "RevocationNotBinding:\(try id("G1") as GrantID):1:\(oral.id)")
+    #expect(outcome.change.records.map(\.record) == [.revocation(oral)])
+    #expect(outcome.stillCovering == [try id("G1")])
+    let after = builder.facts(recording: outcome.change)
+    #expect(after.status(of: try id("G1"), at: try instant(Self.now))?.state == .active)
+    let written = try ChangeBuilder(facts: after, clock: builder.clock)
+      .revoke(try revocation("revoke R2 grants=G1 recorded=2026-06-10T14:05:00Z"))
+    #expect(written.binds && written.change.ends.count == 1)
+  }
+
   struct Refused: Sendable {
     let setup: String
     let revocation: String
@@ -108,9 +126,6 @@ import Testing
     Refused(
       setup: "patient P1; paper A1 REFUSAL of=P1; line G1 DENY of=A1",
       revocation: revocationText + " by=GUARDIAN:x", rule: "164.502(g)"),
-    Refused(
-      setup: base + "; policy version=1 oral=no", revocation: revocationText + " method=ORAL",
-      rule: "oral_revocation_binds"),
   ]
 
   @Test(arguments: refusedRevocations)
@@ -321,5 +336,14 @@ import Testing
     let change = try builder(setup)
       .updatePatient(try facts("patient P2 v=2 majority=2028-03-10T06:00:00Z").patients[0])
     #expect(change.events.map(\.kind) == [.patientCorrected, .grantReinstated])
+  }
+}
+
+extension ChangeBuilder {
+  /// The facts as they are once a change is stored.
+  fileprivate func facts(recording change: Change) -> Facts {
+    var builder = self
+    builder.insert(change)
+    return builder.facts
   }
 }

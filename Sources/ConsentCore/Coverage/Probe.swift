@@ -7,8 +7,15 @@
 public func probe(
   image: ImageKey, use: Use, audience: Audience, facts: Facts, at: Instant
 ) -> Coverage {
+  probe(image: image, use: use, audience: audience, facts: IndexedFacts(facts), at: at)
+}
+
+/// The same, for who asks about many images of the same facts.
+public func probe(
+  image: ImageKey, use: Use, audience: Audience, facts: IndexedFacts, at: Instant
+) -> Coverage {
   let asked = CheckRequest(image: image, use: use, audience: audience, channel: nil, actor: nil)
-  let file = CaseFile(asked, caller: CallerLimits(), facts: facts)
+  let file = CaseFile(asked, caller: CallerLimits(), in: facts)
   guard file.lineage != nil else { return Coverage(coverageClass: .unknownImage) }
   let probe = Probe(file: file, use: use, audience: audience)
   let answer = probe.answer(at: at)

@@ -15,10 +15,13 @@ struct CaseFile {
   let lines: [Line]
 
   init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
-    let errors = EnteredErrors(facts.enteredInError)
+    self.init(request, caller: caller, in: IndexedFacts(facts))
+  }
+
+  init(_ request: CheckRequest, caller: CallerLimits, in known: IndexedFacts) {
     self.init(
-      request, caller: caller, facts: facts, errors: errors,
-      lineage: Lineage(of: request.image, facts: facts, errors: errors))
+      request, caller: caller, facts: known.facts, errors: known.errors,
+      lineage: Lineage(of: request.image, in: known))
   }
 
   private init(

@@ -21,6 +21,13 @@ public func decide(
   CaseFile(request, caller: caller, facts: facts).decision(at: at)
 }
 
+/// The same, for who asks about many images of the same facts.
+public func decide(
+  _ request: CheckRequest, caller: CallerLimits, facts: IndexedFacts, at: Instant
+) -> Decision {
+  CaseFile(request, caller: caller, in: facts).decision(at: at)
+}
+
 extension CaseFile {
   /// The answer with the instant up to which it stands.
   func decision(at: Instant) -> Decision {

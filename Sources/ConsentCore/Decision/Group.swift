@@ -73,12 +73,13 @@ public struct GroupDecision: Hashable, Sendable, Codable {
 public func decideGroup(
   _ group: GroupRequest, caller: CallerLimits, facts: Facts, at: Instant
 ) -> GroupDecision {
+  let known = IndexedFacts(facts)
   var members: [GroupDecision.Member] = []
   var seen = Set<ImageKey>()
   for image in group.images where seen.insert(image).inserted {
     var request = group.question
     request.image = image
-    let decision = decide(request, caller: caller, facts: facts, at: at)
+    let decision = decide(request, caller: caller, facts: known, at: at)
     members.append(.init(image: image, decision: decision))
   }
   let expected = max(group.expectedCount ?? members.count, members.count)

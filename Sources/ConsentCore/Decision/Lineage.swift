@@ -9,20 +9,28 @@ struct Lineage {
   let lacksSource: Bool
 
   /// `nil` if no record of the image stands.
-  init?(of key: ImageKey, facts: Facts, errors: EnteredErrors) {
-    guard let own = facts.currentImage(key, errors: errors) else { return nil }
+  init?(of key: ImageKey, in known: IndexedFacts) {
+    guard let own = known.currentImage(key) else { return nil }
+    guard !own.sources.isEmpty else {
+      images = [own]
+      sources = [[]]
+      lacksSource = false
+      return
+    }
     var images = [own]
+    var indexes = [key: 0]
     var sources: [[Int]] = []
     var lacksSource = false
     var next = 0
     while next < images.count {
       var direct: [Int] = []
       for source in images[next].sources {
-        if let known = images.firstIndex(where: { $0.key == source }) {
-          if known != next { direct.append(known) }
-        } else if let record = facts.currentImage(source, errors: errors) {
+        if let index = indexes[source] {
+          if index != next { direct.append(index) }
+        } else if let record = known.currentImage(source) {
+          indexes[source] = images.count
+          direct.append(images.count)
           images.append(record)
-          direct.append(images.count - 1)
         } else {
           lacksSource = true
         }
@@ -69,18 +77,6 @@ struct Lineage {
 }
 
 extension Facts {
-  /// The version of an image that speaks: the highest not entered in error.
-  func currentImage(_ key: ImageKey, errors: EnteredErrors) -> ImageRecord? {
-    var found: ImageRecord?
-    for image in images
-    where image.key == key && image.version > found?.version ?? Int.min
-      && !errors.contains(.image, image.recordID)
-    {
-      found = image
-    }
-    return found
-  }
-
   /// The version of a patient that speaks: the highest not entered in error.
   func currentPatient(_ id: PatientID, errors: EnteredErrors) -> PatientRecord? {
     var found: PatientRecord?

@@ -18,14 +18,24 @@ public struct CommandClock: Hashable, Sendable {
 /// The facts are those of the patients a command names, of everyone they were ever merged with,
 /// and of all their images. A refusal changes nothing.
 public struct ChangeBuilder: Sendable {
-  public let facts: Facts
+  private(set) var known: IndexedFacts
   public let clock: CommandClock
-  let errors: EnteredErrors
 
   public init(facts: Facts, clock: CommandClock) {
-    self.facts = facts
+    known = IndexedFacts(facts)
     self.clock = clock
-    errors = EnteredErrors(facts.enteredInError)
+  }
+
+  public var facts: Facts { known.facts }
+  var errors: EnteredErrors { known.errors }
+
+  /// Counts a change of the same transaction among the facts, so that the next may build on it.
+  public mutating func insert(_ change: Change) {
+    for (record, _) in change.records {
+      var stamped = record
+      stamped.stamp = stamp
+      known.insert(stamped)
+    }
   }
 
   /// The policy in force now.
@@ -35,13 +45,16 @@ public struct ChangeBuilder: Sendable {
   var stamp: Stamp { Stamp(position: facts.position + 1, recorded: clock.now, by: "") }
 
   /// The facts as they will be.
-  func facts(after record: Record) -> Facts {
-    var after = facts
+  func facts(after record: Record) -> IndexedFacts {
+    var after = known
     var stamped = record
     stamped.stamp = stamp
     after.insert(stamped)
     return after
   }
+
+  /// The images as they are now, for grants to be held against.
+  var reach: ImageReach { ImageReach(known, at: clock.now) }
 
   func refuse(_ violations: [FieldViolation]) throws(CommandRefusal) {
     if !violations.isEmpty { throw .invalid(violations) }

@@ -4,7 +4,7 @@ extension ChangeBuilder {
   public func recordDeidentification(
     _ determination: Determination
   ) throws(CommandRefusal) -> Change {
-    guard let image = facts.currentImage(determination.image, errors: errors) else {
+    guard let image = known.currentImage(determination.image) else {
       throw .invalid([FieldViolation("determination.image", "register the image first")])
     }
     var found: [FieldViolation] = []

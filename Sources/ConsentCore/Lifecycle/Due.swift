@@ -18,6 +18,7 @@ extension Facts {
     let errors = EnteredErrors(enteredInError)
     let allowance = max(0, policy(at: at, errors: errors).clockAllowanceMicroseconds)
     let limit = at.adding(microseconds: -allowance)
+    var images = DueImages(facts: self, at: at)
     return everyGrant(errors).compactMap { paper, grant -> Due? in
       guard let ending = ending(of: grant, in: paper, errors: errors),
         ending.kind == .grantExpired, ending.ended <= limit
@@ -25,7 +26,7 @@ extension Facts {
       let version = version(of: grant, in: paper)
       let event = FeedEvent.of(
         .grantExpired, grant, version: version, of: paper,
-        images: affectedImages(of: grant, in: paper, at: at), at: ending.ended)
+        images: images.reached(by: grant, in: paper), at: ending.ended)
       return Due(
         instant: ending.ended,
         change: Change(
@@ -41,12 +42,15 @@ extension Facts {
   /// told of by `InstrumentRecorded`.
   public func dueActivations(at: Instant) -> [Due] {
     let errors = EnteredErrors(enteredInError)
+    var images: [Instant: DueImages] = [:]
     return everyGrant(errors).compactMap { paper, grant -> Due? in
       let from = grant.effectiveFrom
       guard from <= at, from > paper.stamp.recorded,
         ending(of: grant, in: paper, errors: errors).map({ $0.ended > from }) ?? true
       else { return nil }
-      return due(.grantActivated, grant, paper, suffix: "", at: from)
+      return due(
+        .grantActivated, grant, paper, suffix: "", at: from,
+        &images[from, default: DueImages(facts: self, at: from)])
     }
     .inOrder
   }
@@ -56,14 +60,17 @@ extension Facts {
   public func dueExpiringSoon(at: Instant) -> [Due] {
     let errors = EnteredErrors(enteredInError)
     let leads = policy(at: at, errors: errors).expiringSoonDays.sorted()
+    var images: [Instant: DueImages] = [:]
     return everyGrant(errors).compactMap { paper, grant -> Due? in
       guard grant.effect == .permit,
         let ending = ending(of: grant, in: paper, errors: errors), ending.kind == .grantExpired,
         ending.ended > at,
         let lead = leads.first(where: { ending.ended.lessDays($0) <= at })
       else { return nil }
+      let from = ending.ended.lessDays(lead)
       return due(
-        .grantExpiringSoon, grant, paper, suffix: ":\(lead)", at: ending.ended.lessDays(lead))
+        .grantExpiringSoon, grant, paper, suffix: ":\(lead)", at: from,
+        &images[from, default: DueImages(facts: self, at: from)])
     }
     .inOrder
   }
@@ -112,13 +119,32 @@ extension Facts {
   }
 
   private func due(
-    _ kind: EventKind, _ grant: Grant, _ paper: Instrument, suffix: String, at: Instant
+    _ kind: EventKind, _ grant: Grant, _ paper: Instrument, suffix: String, at: Instant,
+    _ images: inout DueImages
   ) -> Due {
     var event = FeedEvent.of(
       kind, grant, version: version(of: grant, in: paper), of: paper,
-      images: affectedImages(of: grant, in: paper, at: at), at: at)
+      images: images.reached(by: grant, in: paper), at: at)
     event.subject += suffix
     return Due(instant: at, change: Change(events: [event]))
+  }
+}
+
+/// The images at an instant, looked up when the first grant is found to be due.
+private struct DueImages {
+  let facts: Facts
+  let at: Instant
+  private var reach: ImageReach?
+
+  init(facts: Facts, at: Instant) {
+    self.facts = facts
+    self.at = at
+  }
+
+  mutating func reached(by grant: Grant, in paper: Instrument) -> [ImageKey] {
+    let known = reach ?? ImageReach(IndexedFacts(facts), at: at)
+    reach = known
+    return known.images(of: grant, in: paper)
   }
 }
 

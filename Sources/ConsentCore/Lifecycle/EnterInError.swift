@@ -23,11 +23,12 @@ extension ChangeBuilder {
   }
 
   /// Ends and reinstatements that follow from a record: every grant whose state now differs.
-  func appendTurns(to change: inout Change, after: Facts, kind: EventKind) {
+  func appendTurns(to change: inout Change, after: IndexedFacts, kind: EventKind) {
+    var reach: ImageReach?
     for paper in facts.instruments {
       for grant in paper.grants {
-        let was = facts.isEnded(grant, in: paper, at: clock.now)
-        let isNow = after.isEnded(grant, in: paper, at: clock.now)
+        let was = facts.isEnded(grant, in: paper, at: clock.now, errors: errors)
+        let isNow = after.facts.isEnded(grant, in: paper, at: clock.now, errors: after.errors)
         guard was != isNow else { continue }
         if isNow {
           change.ends.append(
@@ -35,10 +36,12 @@ extension ChangeBuilder {
               grant: grant.id, version: facts.version(of: grant, in: paper), kind: kind,
               ended: clock.now))
         } else {
+          let then = reach ?? ImageReach(after, at: clock.now)
+          reach = then
           change.events.append(
             .of(
-              .grantReinstated, grant, version: after.version(of: grant, in: paper), of: paper,
-              images: after.affectedImages(of: grant, in: paper, at: clock.now), at: clock.now))
+              .grantReinstated, grant, version: after.facts.version(of: grant, in: paper),
+              of: paper, images: then.images(of: grant, in: paper), at: clock.now))
         }
       }
     }
@@ -55,10 +58,9 @@ extension ChangeBuilder {
   private func images(of record: Record) -> [ImageKey] {
     switch record {
     case .instrument(let paper):
-      facts.affectedImages(of: paper.grants.map { (paper, $0) }, at: clock.now)
+      reach.images(of: paper.grants.map { (paper, $0) })
     case .revocation(let revocation):
-      facts.affectedImages(
-        of: revocation.grants.compactMap { facts.paper(of: $0) }, at: clock.now)
+      reach.images(of: revocation.grants.compactMap { facts.paper(of: $0) })
     case .image(let image): [image.key]
     case .determination(let determination): [determination.image]
     default: []

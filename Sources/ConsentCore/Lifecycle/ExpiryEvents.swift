@@ -34,8 +34,7 @@ extension ChangeBuilder {
       event: .of(
         .expiryEventResolved, RecordReference(kind: .expiryEventResolution, id: record.id),
         patient: event.patient, grants: onIt.map(\.1),
-        images: facts.affectedImages(of: onIt.map { (paper: $0.0, grant: $0.1) }, at: clock.now),
-        at: clock.now))
+        images: reach.images(of: onIt.map { (paper: $0.0, grant: $0.1) }), at: clock.now))
     return change
   }
 

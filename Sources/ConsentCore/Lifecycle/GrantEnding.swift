@@ -57,8 +57,14 @@ extension Facts {
       .map(\.stamp.recorded).min()
   }
 
-  func isEnded(_ grant: Grant, in paper: Instrument, at: Instant) -> Bool {
-    ending(of: grant, in: paper).map { $0.ended <= at } ?? false
+  func isEnded(
+    _ grant: Grant, in paper: Instrument, at: Instant, errors: EnteredErrors
+  ) -> Bool {
+    ending(of: grant, in: paper, errors: errors).map { $0.ended <= at } ?? false
+  }
+
+  private func isEnded(_ grant: Grant, in paper: Instrument, at: Instant) -> Bool {
+    isEnded(grant, in: paper, at: at, errors: EnteredErrors(enteredInError))
   }
 
   /// The version of a grant: 1, and one more for each time it was brought back to life, by an

@@ -1,7 +1,7 @@
 extension ChangeBuilder {
   /// Registers one image. Its sources must be registered: what an unknown one carries is unknown.
   public func registerImage(_ image: ImageRecord) throws(CommandRefusal) -> Change {
-    if facts.images.contains(where: { $0.key == image.key }) {
+    if known.imageVersions(image.key) != nil {
       throw .notAllowed(rule: "records", description: "the image is registered already")
     }
     if image.version != 1 {
@@ -12,14 +12,13 @@ extension ChangeBuilder {
 
   /// A new version, such as a film found to be another patient's. Its first recording stays.
   public func correctImage(_ image: ImageRecord) throws(CommandRefusal) -> Change {
-    let versions = facts.images.filter { $0.key == image.key }
-    guard let latest = versions.map(\.version).max(),
-      let first = versions.min(by: { $0.version < $1.version })
-    else { throw .invalid([FieldViolation("image.key", "register the image first")]) }
-    if image.version != latest + 1 {
+    guard let versions = known.imageVersions(image.key) else {
+      throw .invalid([FieldViolation("image.key", "register the image first")])
+    }
+    if image.version != versions.latest + 1 {
       throw .invalid([FieldViolation("image.version", "must follow the latest version")])
     }
-    return try imageChange(image, .imageCorrected, firstRecorded: first.firstRecorded)
+    return try imageChange(image, .imageCorrected, firstRecorded: versions.firstRecorded)
   }
 
   private func imageChange(
@@ -63,7 +62,7 @@ extension ChangeBuilder {
       let field = "image.sources[\(index)]"
       if source == image.key {
         found.append(FieldViolation(field, "an image is not its own source"))
-      } else if let lineage = Lineage(of: source, facts: facts, errors: errors) {
+      } else if let lineage = Lineage(of: source, in: known) {
         if lineage.images.contains(where: { $0.key == image.key }) {
           found.append(FieldViolation(field, "a source is not made from its derivative"))
         }

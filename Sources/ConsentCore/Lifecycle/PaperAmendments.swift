@@ -52,7 +52,7 @@ extension ChangeBuilder {
   private func changeOfPaper(
     _ record: Record, _ paper: Instrument, reference: RecordKind, kind: EventKind
   ) -> Change {
-    let images = facts.affectedImages(of: paper.grants.map { (paper, $0) }, at: clock.now)
+    let images = reach.images(of: paper.grants.map { (paper, $0) })
     var change = Change()
     change.append(
       record,

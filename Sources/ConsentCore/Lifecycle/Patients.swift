@@ -54,7 +54,7 @@ extension ChangeBuilder {
   }
 
   /// Only what comes back: what ends by a corrected day ends by the clock, with `dueEnds`.
-  private func appendReinstatements(to change: inout Change, after: Facts) {
+  private func appendReinstatements(to change: inout Change, after: IndexedFacts) {
     var turns = Change()
     appendTurns(to: &turns, after: after, kind: .grantExpired)
     change.events += turns.events

@@ -16,8 +16,7 @@ extension ChangeBuilder {
     paper.defects = defects(of: instrument)
     let record = Record.instrument(paper)
     let after = facts(after: record)
-    let images = after.affectedImages(
-      of: paper.grants.map { (paper, $0) }, at: clock.now)
+    let images = ImageReach(after, at: clock.now).images(of: paper.grants.map { (paper, $0) })
     let reference = RecordReference(kind: .instrument, id: record.id)
     var change = Change()
     change.append(

@@ -1,9 +1,12 @@
 /// What a revocation does, besides the change itself.
 public struct RevokeOutcome: Sendable {
   public var change: Change
+  /// Whether it ends anything: an oral one does not where policy says so.
+  public var binds: Bool
   /// Grants that had ended before: recorded all the same, with an event of its own kind.
   public var alreadyEnded: [GrantID]
-  /// Grants that still permit some of the same uses of the same images.
+  /// Grants that still permit some of the same uses of the same images; those named themselves
+  /// too if the revocation does not bind.
   public var stillCovering: [GrantID]
   /// The images concerned.
   public var images: [ImageKey]
@@ -11,6 +14,9 @@ public struct RevokeOutcome: Sendable {
 
 extension ChangeBuilder {
   /// Revokes grants (45 CFR 164.508(b)(5)): binds from recorded, whatever the paper's date.
+  ///
+  /// An oral revocation is recorded as such also where policy asks for a written one; it then ends
+  /// nothing.
   public func revoke(_ revocation: Revocation) throws(CommandRefusal) -> RevokeOutcome {
     try refuse(timeViolations(revocation))
     var targets: [(paper: Instrument, grant: Grant)] = []
@@ -30,10 +36,6 @@ extension ChangeBuilder {
       try requireMayRevoke(revocation, target.paper, target.grant)
       targets.append(target)
     }
-    if revocation.method == .oral, !policy.oralRevocationBinds {
-      throw .notAllowed(
-        rule: "oral_revocation_binds", description: "by policy a revocation is made in writing")
-    }
     return outcome(revocation, targets)
   }
 
@@ -42,21 +44,26 @@ extension ChangeBuilder {
   ) -> RevokeOutcome {
     let record = Record.revocation(revocation)
     let reference = RecordReference(kind: .revocation, id: record.id)
-    let images = facts.affectedImages(of: targets, at: clock.now)
+    let reach = self.reach
+    let images = reach.images(of: targets)
+    let binds = revocation.method != .oral || policy.oralRevocationBinds
     var outcome = RevokeOutcome(
-      change: Change(), alreadyEnded: [],
-      stillCovering: stillCovering(targets, images: Set(images)), images: images)
+      change: Change(), binds: binds, alreadyEnded: [],
+      stillCovering: stillCovering(
+        targets, except: binds ? Set(revocation.grants) : [], images: Set(images), reach),
+      images: images)
     for (paper, grant) in targets {
       let version = facts.version(of: grant, in: paper)
-      let isEnded = facts.isEnded(grant, in: paper, at: clock.now)
-      let kind: EventKind = isEnded ? .endedGrantRevoked : .grantRevoked
+      let isEnded = facts.isEnded(grant, in: paper, at: clock.now, errors: errors)
+      let kind: EventKind =
+        !binds ? .revocationNotBinding : isEnded ? .endedGrantRevoked : .grantRevoked
       var event = FeedEvent.of(
         kind, grant, version: version, of: paper, record: reference,
-        images: facts.affectedImages(of: grant, in: paper, at: clock.now), at: clock.now)
-      if isEnded {
-        // An ended version can be revoked by more than one paper; each is its own event.
+        images: reach.images(of: grant, in: paper), at: clock.now)
+      if isEnded { outcome.alreadyEnded.append(grant.id) }
+      if isEnded || !binds {
+        // What ends no version can be said of it more than once; each is its own event.
         event.subject += ":" + reference.id.description
-        outcome.alreadyEnded.append(grant.id)
       } else {
         outcome.change.ends.append(
           GrantEnd(grant: grant.id, version: version, kind: .grantRevoked, ended: clock.now))
@@ -94,17 +101,17 @@ extension ChangeBuilder {
   }
 
   private func stillCovering(
-    _ revoked: [(paper: Instrument, grant: Grant)], images: Set<ImageKey>
+    _ named: [(paper: Instrument, grant: Grant)], except ids: Set<GrantID>,
+    images: Set<ImageKey>, _ reach: ImageReach
   ) -> [GrantID] {
-    let ids = Set(revoked.map(\.grant.id))
-    let uses = revoked.reduce(into: ClosedSet<Use>()) { $0 = $0.union($1.grant.uses) }
+    let uses = named.reduce(into: ClosedSet<Use>()) { $0 = $0.union($1.grant.uses) }
     var covering: [GrantID] = []
     for paper in facts.instruments where !errors.contains(.instrument, paper.id) {
       for grant in paper.grants
       where grant.effect == .permit && !ids.contains(grant.id)
         && !grant.uses.intersection(uses).isEmpty
-        && !facts.isEnded(grant, in: paper, at: clock.now)
-        && !images.isDisjoint(with: facts.affectedImages(of: grant, in: paper, at: clock.now))
+        && !facts.isEnded(grant, in: paper, at: clock.now, errors: errors)
+        && !images.isDisjoint(with: reach.images(of: grant, in: paper))
       {
         covering.append(grant.id)
       }

@@ -23,7 +23,8 @@ public struct WhatIfRecorded: Hashable, Sendable {
 ///   - facts: of the patient, with all images the answer shall speak of.
 ///   - at: now; a paper effective later is tried at its beginning.
 public func whatIfRecorded(instrument: Instrument, facts: Facts, at: Instant) -> WhatIfRecorded {
-  let errors = EnteredErrors(facts.enteredInError)
+  let known = IndexedFacts(facts)
+  let errors = known.errors
   let form = instrument.form.flatMap { reference in
     facts.forms.first { $0.reference == reference && !errors.contains(.form, $0.recordID) }
   }
@@ -31,15 +32,16 @@ public func whatIfRecorded(instrument: Instrument, facts: Facts, at: Instant) ->
   paper.defects = validate(
     instrument: instrument, form: form, policy: facts.policy(at: at, errors: errors))
   paper.stamp = Stamp(position: facts.position + 1, recorded: at, by: "")
-  var after = facts
+  var after = known
   after.insert(.instrument(paper))
+  let reach = ImageReach(after, at: at)
   var covered: Set<ImageKey> = []
   var blocked: Set<WhatIfRecorded.Blocked> = []
   for grant in paper.grants where grant.effect == .permit {
     let then = max(at, grant.effectiveFrom)
-    for image in after.affectedImages(of: grant, in: paper, at: at) {
+    for image in reach.images(of: grant, in: paper) {
       let asked = CheckRequest(image: image, use: nil, audience: nil, channel: nil, actor: nil)
-      let file = CaseFile(asked, caller: CallerLimits(), facts: after)
+      let file = CaseFile(asked, caller: CallerLimits(), in: after)
       for use in grant.uses.elements {
         for audience in grant.audiences.elements {
           let answer = Probe(file: file, use: use, audience: audience).answer(at: then)

@@ -28,6 +28,8 @@ public enum EventKind: UInt8, CaseIterable, Sendable, Codable {
   case documentStored = 26
   /// A revocation of a grant that had ended already.
   case endedGrantRevoked = 27
+  /// An oral revocation where policy says that one does not bind: recorded, and the grant holds.
+  case revocationNotBinding = 32
 
   /// Whether a decision can see what changed. The others (an end that the clock brought) leave
   /// every decision as it was.

@@ -77,6 +77,8 @@ public struct ImageRecord: Hashable, Sendable, Codable {
   /// When the image's first version was recorded: the fallback for "present" where the
   /// acquisition time is unknown.
   public var firstRecorded: Instant
+  /// Why this version was recorded, in the recorder's words; no decision reads it.
+  public var note: String?
 
   public init(
     recordID: RecordID, key: ImageKey, version: Int = 1, patient: PatientID, kind: ImageKind,
@@ -86,7 +88,8 @@ public struct ImageRecord: Hashable, Sendable, Codable {
     acquired: Instant? = nil, accession: Identifier? = nil, encounter: String? = nil,
     department: String? = nil, site: String? = nil, fhirReference: String? = nil,
     claims: IdentificationClaims = .init(), part2: Part2Mark? = nil, sources: [ImageKey] = [],
-    stamp: Stamp = .unstamped, firstRecorded: Instant = .distantPast
+    stamp: Stamp = .unstamped, firstRecorded: Instant = .distantPast,
+    note: String? = nil
   ) {
     self.recordID = recordID
     self.key = key
@@ -111,5 +114,6 @@ public struct ImageRecord: Hashable, Sendable, Codable {
     self.sources = sources
     self.stamp = stamp
     self.firstRecorded = firstRecorded
+    self.note = note
   }
 }

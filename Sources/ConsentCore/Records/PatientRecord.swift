@@ -37,14 +37,18 @@ public struct PatientMerge: Hashable, Sendable, Codable {
   public var survivor: PatientID
   public var merged: PatientID
   public var stamp: Stamp
+  /// Why, in the recorder's words; no decision reads it.
+  public var note: String?
 
   public init(
-    id: ID<PatientMerge>, survivor: PatientID, merged: PatientID, stamp: Stamp = .unstamped
+    id: ID<PatientMerge>, survivor: PatientID, merged: PatientID, stamp: Stamp = .unstamped,
+    note: String? = nil
   ) {
     self.id = id
     self.survivor = survivor
     self.merged = merged
     self.stamp = stamp
+    self.note = note
   }
 }
 
@@ -55,6 +59,8 @@ public struct PatientUnmerge: Hashable, Sendable, Codable {
   public var merge: ID<PatientMerge>
   public var assignments: [Assignment]
   public var stamp: Stamp
+  /// Why, in the recorder's words; no decision reads it.
+  public var note: String?
 
   public struct Assignment: Hashable, Sendable, Codable {
     public var record: RecordID
@@ -68,11 +74,12 @@ public struct PatientUnmerge: Hashable, Sendable, Codable {
 
   public init(
     id: ID<PatientUnmerge>, merge: ID<PatientMerge>, assignments: [Assignment],
-    stamp: Stamp = .unstamped
+    stamp: Stamp = .unstamped, note: String? = nil
   ) {
     self.id = id
     self.merge = merge
     self.assignments = assignments
     self.stamp = stamp
+    self.note = note
   }
 }
