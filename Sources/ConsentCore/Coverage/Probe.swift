@@ -7,7 +7,9 @@
 public func probe(
   image: ImageKey, use: Use, audience: Audience, facts: Facts, at: Instant
 ) -> Coverage {
-  probe(image: image, use: use, audience: audience, facts: IndexedFacts(facts), at: at)
+  let asked = CheckRequest(image: image, use: use, audience: audience, channel: nil, actor: nil)
+  return CaseFile(asked, caller: CallerLimits(), facts: facts)
+    .coverage(use: use, audience: audience, at: at)
 }
 
 /// The same, for who asks about many images of the same facts.
@@ -15,17 +17,23 @@ public func probe(
   image: ImageKey, use: Use, audience: Audience, facts: IndexedFacts, at: Instant
 ) -> Coverage {
   let asked = CheckRequest(image: image, use: use, audience: audience, channel: nil, actor: nil)
-  let file = CaseFile(asked, caller: CallerLimits(), in: facts)
-  guard file.lineage != nil else { return Coverage(coverageClass: .unknownImage) }
-  let probe = Probe(file: file, use: use, audience: audience)
-  let answer = probe.answer(at: at)
-  var coverage = Coverage(
-    coverageClass: answer.coverageClass(isRestricted: probe.isForNamedOnly(answer, at: at)),
-    records: answer.records, policyVersion: answer.policyVersion)
-  if answer.effect == .permit {
-    coverage.expiresAt = file.changes(after: at).first { probe.answer(at: $0).effect == .deny }
+  return CaseFile(asked, caller: CallerLimits(), in: facts)
+    .coverage(use: use, audience: audience, at: at)
+}
+
+extension CaseFile {
+  fileprivate func coverage(use: Use, audience: Audience, at: Instant) -> Coverage {
+    guard lineage != nil else { return Coverage(coverageClass: .unknownImage) }
+    let probe = Probe(file: self, use: use, audience: audience)
+    let answer = probe.answer(at: at)
+    var coverage = Coverage(
+      coverageClass: answer.coverageClass(isRestricted: probe.isForNamedOnly(answer, at: at)),
+      records: answer.records, policyVersion: answer.policyVersion)
+    if answer.effect == .permit {
+      coverage.expiresAt = changes(after: at).first { probe.answer(at: $0).effect == .deny }
+    }
+    return coverage
   }
-  return coverage
 }
 
 /// The finite set of Checks that stands for all of a cell: who could be in a different position

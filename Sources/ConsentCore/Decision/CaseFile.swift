@@ -15,7 +15,10 @@ struct CaseFile {
   let lines: [Line]
 
   init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
-    self.init(request, caller: caller, in: IndexedFacts(facts))
+    let errors = EnteredErrors(facts.enteredInError)
+    self.init(
+      request, caller: caller, facts: facts, errors: errors,
+      lineage: Lineage(of: request.image) { facts.currentImage($0, errors: errors) })
   }
 
   init(_ request: CheckRequest, caller: CallerLimits, in known: IndexedFacts) {

@@ -9,8 +9,10 @@ struct Lineage {
   let lacksSource: Bool
 
   /// `nil` if no record of the image stands.
-  init?(of key: ImageKey, in known: IndexedFacts) {
-    guard let own = known.currentImage(key) else { return nil }
+  ///
+  /// - Parameter current: the version of an image that speaks.
+  init?(of key: ImageKey, current: (ImageKey) -> ImageRecord?) {
+    guard let own = current(key) else { return nil }
     guard !own.sources.isEmpty else {
       images = [own]
       sources = [[]]
@@ -27,7 +29,7 @@ struct Lineage {
       for source in images[next].sources {
         if let index = indexes[source] {
           if index != next { direct.append(index) }
-        } else if let record = known.currentImage(source) {
+        } else if let record = current(source) {
           indexes[source] = images.count
           direct.append(images.count)
           images.append(record)
@@ -41,6 +43,10 @@ struct Lineage {
     self.images = images
     self.sources = sources
     self.lacksSource = lacksSource
+  }
+
+  init?(of key: ImageKey, in known: IndexedFacts) {
+    self.init(of: key, current: known.currentImage)
   }
 
   var own: ImageRecord { images[0] }
@@ -77,6 +83,19 @@ struct Lineage {
 }
 
 extension Facts {
+  /// The version of an image that speaks: the highest not entered in error. Looks through all
+  /// images, which for a single question costs less than an index of them.
+  func currentImage(_ key: ImageKey, errors: EnteredErrors) -> ImageRecord? {
+    var found: ImageRecord?
+    for image in images
+    where image.key == key && image.version > found?.version ?? Int.min
+      && !errors.contains(.image, image.recordID)
+    {
+      found = image
+    }
+    return found
+  }
+
   /// The version of a patient that speaks: the highest not entered in error.
   func currentPatient(_ id: PatientID, errors: EnteredErrors) -> PatientRecord? {
     var found: PatientRecord?
