@@ -49,8 +49,15 @@ extension PostgresConnection {
     let socket = socketDescriptor
     guard socket >= 0 else { return true }
     let limit = deadline?.remaining(responseTimeout) ?? responseTimeout
+    let end = ContinuousClock.now + limit
     var descriptor = pollfd(fd: socket, events: events, revents: 0)
-    let count = unsafe Glibc.poll(&descriptor, 1, limit.pollMilliseconds)
+    var count: Int32
+    repeat {
+      // A read looks up from time to time, whether it is to end before its deadline.
+      let rest = max(.zero, end - ContinuousClock.now)
+      let wait = deadline == nil ? rest : min(rest, ReadStop.interval)
+      count = unsafe Glibc.poll(&descriptor, 1, wait.pollMilliseconds)
+    } while count == 0 && ContinuousClock.now < end && deadline?.isOver != true
     if count > 0 { return true }
     if count < 0 && errno == EINTR { return false }
     guard let deadline, deadline.isOver else {
@@ -69,7 +76,8 @@ extension PostgresConnection {
   /// Waits until a cancellation that was asked for has been delivered, so that it cannot strike the
   /// next statement.
   func finishCancelling(_ statement: String) throws(PostgresError) {
-    guard let deadline, deadline.wasCancelled else { return }
+    // A connection that is given up takes no next statement.
+    guard let deadline, deadline.wasCancelled, !isBroken else { return }
     guard deadline.waitForCancellation() else {
       isBroken = true
       throw PostgresError(

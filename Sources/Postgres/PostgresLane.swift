@@ -9,6 +9,7 @@ public final class PostgresLane: Sendable {
   public typealias Job = @Sendable (Result<PostgresConnection, PostgresError>) -> Void
 
   private let worker: LaneWorker
+  private let stop = ReadStop()
 
   /// - Parameter queueLimit: how many jobs may wait.
   public init(_ configuration: PostgresConfiguration, queueLimit: Int = 256) {
@@ -45,10 +46,17 @@ public final class PostgresLane: Sendable {
     deadline: ContinuousClock.Instant? = nil,
     _ body: @escaping @Sendable (PostgresConnection) throws -> Value
   ) async throws -> Value {
-    try await run { connection in
-      try connection.read(isolation: isolation, deadline: deadline, body)
+    try await run { [stop] connection in
+      // Also a read without a deadline can be ended, by a deadline that is never reached.
+      try connection.read(
+        isolation: isolation,
+        deadline: ReadDeadline(deadline ?? .now + .seconds(1_000_000_000), stop: stop), body)
     }
   }
+
+  /// Ends the reads under way and waiting, as if their deadlines had passed. There is no way back:
+  /// it is meant to come before `close`.
+  public func stopReads() { stop.set() }
 
   /// Gives the lane a job without awaiting it. `job` is called exactly once: on the lane's thread
   /// with the connection, or with the reason why there is none (then possibly on this thread).
@@ -74,8 +82,15 @@ extension PostgresConnection {
     deadline: ContinuousClock.Instant? = nil,
     _ body: (PostgresConnection) throws -> Value
   ) throws -> Value {
+    try read(isolation: isolation, deadline: deadline.map { ReadDeadline($0) }, body)
+  }
+
+  func read<Value>(
+    isolation: PostgresIsolation, deadline: ReadDeadline?,
+    _ body: (PostgresConnection) throws -> Value
+  ) throws -> Value {
     try requireNoTransaction()
-    self.deadline = deadline.map { ReadDeadline($0) }
+    self.deadline = deadline
     defer { endDeadline() }
     return try transaction(isolation: isolation, readOnly: true, body)
   }

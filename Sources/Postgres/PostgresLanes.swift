@@ -29,6 +29,9 @@ public final class PostgresLanes: Sendable {
   /// See `PostgresLane.submit`.
   public func submit(_ job: @escaping PostgresLane.Job) { idlest().submit(job) }
 
+  /// See `PostgresLane.stopReads`.
+  public func stopReads() { for lane in lanes { lane.stopReads() } }
+
   /// Takes no more jobs, does those already taken, and closes all connections.
   public func close() async {
     await withTaskGroup(of: Void.self) { group in

@@ -7,15 +7,23 @@ internal import Synchronization
 final class ReadDeadline {
   private var instant: ContinuousClock.Instant
   private(set) var wasCancelled = false
+  private let stop: ReadStop?
   private let delivered = Semaphore()
   private var isDelivered = false
 
   /// How long the server may take to react before its connection is given up.
   private static let grace = Duration.seconds(2)
 
-  init(_ instant: ContinuousClock.Instant) { self.instant = instant }
+  /// - Parameter stop: ends the read before its instant.
+  init(_ instant: ContinuousClock.Instant, stop: ReadStop? = nil) {
+    self.instant = instant
+    self.stop = stop
+  }
 
-  var isOver: Bool { ContinuousClock.now >= instant }
+  var isOver: Bool {
+    if !wasCancelled, let stop, stop.isSet { return true }
+    return ContinuousClock.now >= instant
+  }
 
   func remaining(_ limit: Duration) -> Duration {
     max(.zero, min(limit, instant - ContinuousClock.now))
@@ -44,4 +52,16 @@ final class ReadDeadline {
     if !isDelivered { isDelivered = delivered.wait(timeout: Self.grace) }
     return isDelivered
   }
+}
+
+/// Tells the reads of a lane to end.
+final class ReadStop: Sendable {
+  private let flag = Atomic(false)
+
+  /// How soon a waiting read notices.
+  static let interval = Duration.milliseconds(100)
+
+  var isSet: Bool { flag.load(ordering: .acquiring) }
+
+  func set() { flag.store(true, ordering: .releasing) }
 }

@@ -117,6 +117,25 @@ import Testing
     await lane.close()
   }
 
+  @Test(.timeLimit(.minutes(1))) func readsUnderWayAndWaitingEndWhenTheyAreStopped() async throws {
+    let database = try await Database.make()
+    let lane = PostgresLane(database.configuration(responseTimeout: .seconds(600)))
+    async let first = failure {
+      try await lane.read { connection in
+        try connection.execute(statement("SELECT pg_sleep(600)::text AS stopped", "sleep"))
+      }
+    }
+    try await waitYielding(
+      database.connect(),
+      until: "SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%AS stopped' "
+        + "AND state = 'active' AND pid <> pg_backend_pid()")
+    async let second = failure { _ = try await lane.read { _ in true } }
+    lane.stopReads()
+    #expect(await first?.kind == .deadlineExceeded)
+    #expect(await second?.kind == .deadlineExceeded)
+    await lane.close()
+  }
+
   @Test func aReadSeesOneSnapshotAndCannotWrite() async throws {
     let database = try await Database.make()
     let lane = PostgresLane(database.configuration())

@@ -15,10 +15,15 @@ public final class PostgresConsentStore: ConsentStore {
     public var decisionQueueLimit: Int
     /// How long the outcome of a write is looked for when its reply was lost.
     public var resolutionTimeout: Duration
+    /// A read that takes longer, with its time in the queue, is cancelled and counts as unavailable.
+    public var readTimeout: Duration
+    /// The same for the probe of a health check.
+    public var probeTimeout: Duration
 
     public init(
       masterKeys: [[UInt8]], readLanes: Int = 4, writeLanes: Int = 2, decisionLanes: Int = 2,
-      decisionQueueLimit: Int = 10_000, resolutionTimeout: Duration = .seconds(10)
+      decisionQueueLimit: Int = 10_000, resolutionTimeout: Duration = .seconds(10),
+      readTimeout: Duration = .seconds(25), probeTimeout: Duration = .seconds(2)
     ) {
       self.masterKeys = masterKeys
       self.readLanes = readLanes
@@ -26,6 +31,8 @@ public final class PostgresConsentStore: ConsentStore {
       self.decisionLanes = decisionLanes
       self.decisionQueueLimit = decisionQueueLimit
       self.resolutionTimeout = resolutionTimeout
+      self.readTimeout = readTimeout
+      self.probeTimeout = probeTimeout
     }
   }
 
@@ -34,6 +41,8 @@ public final class PostgresConsentStore: ConsentStore {
   let keys: KeyRing
   let reads: PostgresLanes
   let writes: PostgresLanes
+  /// Of its own, so that a health check never waits behind reports.
+  private let probes: PostgresLane
   private let deciders: DecisionBatchers
 
   /// Connects and refuses a database that may not be trusted.
@@ -46,8 +55,10 @@ public final class PostgresConsentStore: ConsentStore {
     let store = PostgresConsentStore(
       configuration, clock: clock, options: options, keys: try KeyRing(masters: options.masterKeys))
     do {
-      try await store.reads.run { try Migrator().verify($0) }
-      try await store.probe()
+      try await store.reads.run { connection in
+        try Migrator().verify(connection)
+        try ServerRequirements.check(connection)
+      }
     } catch {
       await store.close()
       throw StoreFailure.public(error)
@@ -62,6 +73,7 @@ public final class PostgresConsentStore: ConsentStore {
     self.options = options
     self.keys = keys
     reads = PostgresLanes(configuration, count: max(1, options.readLanes), queueLimit: 4_096)
+    probes = PostgresLane(configuration, queueLimit: 64)
     writes = PostgresLanes(configuration, count: max(1, options.writeLanes), queueLimit: 4_096)
     deciders = DecisionBatchers(
       lanes: PostgresLanes(
@@ -72,8 +84,9 @@ public final class PostgresConsentStore: ConsentStore {
   public func read<Result: Sendable>(
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
   ) async throws -> Result {
-    try await onceMore { [reads, keys, clock] in
-      try await reads.read { connection in
+    let deadline = ContinuousClock.now + options.readTimeout
+    return try await onceMore { [reads, keys, clock] in
+      try await reads.read(deadline: deadline) { connection in
         let entry = try TransactionEntry.read(connection, organization)
         return try body(PostgresView(connection, entry, keys: keys, clock: clock.now()))
       }
@@ -88,8 +101,9 @@ public final class PostgresConsentStore: ConsentStore {
   }
 
   public func organizations() async throws -> [OrganizationSettings] {
-    try await onceMore { [reads] in
-      try await reads.read { connection in
+    let deadline = ContinuousClock.now + options.readTimeout
+    return try await onceMore { [reads] in
+      try await reads.read(deadline: deadline) { connection in
         try connection.execute(.becomeEngine)
         return try connection.execute(.organizations).rows.map { row in
           let (id, name, timeZone) = try row.decode(
@@ -128,15 +142,20 @@ public final class PostgresConsentStore: ConsentStore {
   }
 
   public func probe() async throws {
-    try await onceMore { [reads] in
-      try await reads.run { try ServerRequirements.check($0) }
+    let deadline = ContinuousClock.now + options.probeTimeout
+    try await onceMore { [probes] in
+      try await probes.read(deadline: deadline) { try ServerRequirements.check($0) }
     }
   }
 
+  /// Reads still under way are cancelled; decisions and writes end as they would.
   public func close() async {
+    reads.stopReads()
+    probes.stopReads()
     await deciders.close()
     await writes.close()
     await reads.close()
+    await probes.close()
   }
 
   /// Runs what has no effect when repeated; a connection lost since its last use is no reason to

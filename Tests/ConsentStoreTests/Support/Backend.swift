@@ -53,7 +53,7 @@ struct TestDatabase: Sendable {
   var name: String
 
   static let masterKey = [UInt8](repeating: 7, count: 32)
-  private static let password = "test only"
+  static let password = "test only"
 
   /// One for the whole process: each test has an organization of its own in it.
   static let shared = Task { try await TestDatabase.make(in: .shared(), name: "conformance") }
