@@ -217,6 +217,20 @@ import Testing
     #expect(await ended == .unavailable)
   }
 
+  @Test func streamsEndAsUnavailableWhenReadsHangUntilTheirDeadline() async throws {
+    let writer = try await FeedWriter(clock: clock)
+    let source = SwitchedSource(StoreFeedSource(store: writer.store))
+    let hub = makeHub(source)
+    await hub.poll()
+    let stream = try await hub.subscribe(writer.organization, from: .now)
+    async let ended: WatchError? = Self.end(of: stream)
+    while await hub.feeds[writer.organization]?.waiters.isEmpty ?? true { await Task.yield() }
+    let clock = clock
+    source.turn(to: LateSource { clock.advance(microseconds: 1_000_000) })
+    await hub.poll()
+    #expect(await ended == .unavailable)
+  }
+
   private static func end(of stream: WatchStream) async -> WatchError? {
     do {
       for try await _ in stream {}
@@ -299,6 +313,25 @@ final class SwitchedSource: FeedSource {
     _ organization: OrganizationID, after position: UInt64, limit: Int
   ) async throws -> FeedPage {
     try await source().page(organization, after: position, limit: limit)
+  }
+}
+
+/// Its reads take long and then fail, as those of a store that cancels them at a deadline.
+struct LateSource: FeedSource {
+  var hang: @Sendable () -> Void
+
+  func publishableHeads(
+    _ organizations: [OrganizationID]?
+  ) async throws -> [OrganizationID: Result<FeedHead, StoreError>] {
+    hang()
+    throw StoreError.unavailable("test")
+  }
+
+  func page(
+    _ organization: OrganizationID, after position: UInt64, limit: Int
+  ) async throws -> FeedPage {
+    hang()
+    throw StoreError.unavailable("test")
   }
 }
 
