@@ -9,6 +9,8 @@ struct ExpiryProgress: Sendable {
   /// Ends and leads up to this instant were looked at; it goes back with the wall clock, which
   /// only means to look again. `nil` before the first round.
   var scanned: Instant?
+  /// The terms they were looked at with. Under others, ends and leads before `scanned` may be new.
+  var terms: ExpiryTerms
   /// Patients whose records could not be worked on.
   var failed: Set<PatientID> = []
 }
@@ -16,6 +18,7 @@ struct ExpiryProgress: Sendable {
 /// What is to be looked at in one round, from one snapshot.
 struct ExpirySurvey: Sendable {
   var seen: WatchCursor
+  var terms: ExpiryTerms
   var patients: Set<PatientID>
   /// When something is due next.
   var next: Instant?
@@ -25,11 +28,13 @@ struct ExpirySurvey: Sendable {
     _ reader: any FactReader, at: Instant, since progress: ExpiryProgress?, rowsPerPage: Int
   ) throws {
     let policies = try reader.organizationFacts(asOf: nil)
-    let terms = ExpiryTerms(policies.policy(at: at))
+    terms = ExpiryTerms(policies.policy(at: at))
     let recorded = try Recorded(reader, since: progress?.seen, rowsPerPage: rowsPerPage)
     seen = recorded.seen
     patients = recorded.patients.union(progress?.failed ?? [])
-    let scanned = recorded.concernsEverybody ? nil : progress?.scanned
+    // A policy takes effect at its date without anything being recorded then.
+    let isAsBefore = !recorded.concernsEverybody && progress?.terms == terms
+    let scanned = isAsBefore ? progress?.scanned : nil
     var next: [Instant] = policies.policies.map(\.effective).filter { $0 > at }
     for lead in terms.leads {
       let through = at.adding(microseconds: lead)

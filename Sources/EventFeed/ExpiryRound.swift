@@ -34,7 +34,8 @@ struct ExpiryRound: Sendable {
       try await append(busy, &outcome, &failed)
     }
     outcome.failedPatients = failed.count
-    return ExpiryProgress(seen: survey.seen, scanned: at, failed: failed)
+    return ExpiryProgress(
+      seen: survey.seen, scanned: at, terms: survey.terms, failed: failed)
   }
 
   private func hasOrganizationWork() async throws -> Bool {

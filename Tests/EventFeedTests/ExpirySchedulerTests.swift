@@ -183,6 +183,40 @@ import Testing
     #expect(try await tick(scheduler, at: start).emitted == [.grantExpiringSoon: 1])
   }
 
+  @Test func aLongerLeadTimeReachesGrantsWhenItsPolicyTakesEffect() async throws {
+    let register = try await TestRegister(clock: clock)
+    let until = start.adding(microseconds: 50 * .microsecondsPerDay)
+    try await register.addPatient(1)
+    try await register.addGrant(1, to: 1, expiry: .date(day, until: until))
+    let effective = start.adding(microseconds: 2 * .microsecondsPerDay)
+    try await register.setPolicy(1) {
+      $0.effective = effective
+      $0.expiringSoonDays = [60]
+    }
+    let scheduler = makeScheduler(register)
+    let before = try await tick(scheduler, at: effective.adding(microseconds: -1))
+    #expect(before.emitted.isEmpty)
+    #expect(before.next == effective)
+    #expect(try await tick(scheduler, at: effective).emitted == [.grantExpiringSoon: 1])
+  }
+
+  @Test func aShorterClockAllowanceReachesEndsWhenItsPolicyTakesEffect() async throws {
+    let register = try await TestRegister(clock: clock)
+    let until = start.adding(microseconds: .microsecondsPerHour)
+    let effective = until.adding(microseconds: 2 * .second)
+    try await register.setPolicy(1) { $0.clockAllowanceMicroseconds = 10 * .second }
+    try await register.setPolicy(2) {
+      $0.effective = effective
+      $0.clockAllowanceMicroseconds = 0
+    }
+    try await register.addPatient(1)
+    try await register.addGrant(1, to: 1, expiry: .date(day, until: until))
+    let scheduler = makeScheduler(register)
+    let before = try await tick(scheduler, at: effective.adding(microseconds: -1))
+    #expect(before.emitted[.grantExpired] == nil)
+    #expect(try await tick(scheduler, at: effective).emitted[.grantExpired] == 1)
+  }
+
   @Test func anUnresolvedNamedEventIsToldAsOverdueOnce() async throws {
     let register = try await TestRegister(clock: clock)
     let expected = start.adding(microseconds: .microsecondsPerDay)
