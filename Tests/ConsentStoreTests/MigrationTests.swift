@@ -71,6 +71,22 @@ import Testing
     #expect(throws: PostgresError.self) { try database.run("SELECT * FROM consentd.half") }
   }
 
+  @Test func theServersPasswordIsSentAsAVerifier() async throws {
+    let database = try await fresh("server_password")
+    // What a password in clear would become.
+    try database.run("ALTER DATABASE server_password SET password_encryption = md5")
+    try ServerLogin.setPassword(TestDatabase.password, database.administrator())
+    let connection = try PostgresConnection(database.administrator())
+    let kept: String = try connection.execute(
+      PostgresStatement(
+        name: "kept", sql: "SELECT rolpassword FROM pg_catalog.pg_authid WHERE rolname = $1"),
+      ServerLogin.role
+    ).single().get(0)
+    #expect(kept.hasPrefix("SCRAM-SHA-256$"))
+    #expect(!kept.contains(TestDatabase.password))
+    _ = try PostgresConnection(database.server)
+  }
+
   @Test func aLoginThatBypassesRowSecurityIsRefused() async throws {
     let database = try await TestDatabase.shared.value
     await #expect(throws: StoreError.self) {

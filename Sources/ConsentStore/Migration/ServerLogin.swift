@@ -9,8 +9,10 @@ public enum ServerLogin {
     _ password: String, _ configuration: PostgresConfiguration
   ) throws(PostgresError) {
     let connection = try PostgresConnection(configuration)
-    // The statement takes no parameters, so the server itself quotes the password into it.
-    let script: String = try connection.execute(.alter, password).single().get(0)
+    // The server may log the statement and keep it in views, so it never holds the password.
+    let verifier = try connection.scramVerifier(of: password, role: role)
+    // The statement takes no parameters, so the server itself quotes the verifier into it.
+    let script: String = try connection.execute(.alter, verifier).single().get(0)
     try connection.execute(script: script, name: "alter_server_password")
   }
 }
