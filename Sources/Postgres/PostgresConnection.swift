@@ -28,6 +28,7 @@ internal import CLibpq
   /// - Throws: `.connectFailed` within the connect timeout of each host.
   public init(_ configuration: PostgresConfiguration) throws(PostgresError) {
     responseTimeout = configuration.responseTimeout
+    let password = try ConnectionString(configuration.conninfo).password
     guard let handle = unsafe Self.start(configuration) else {
       throw PostgresError(.connectFailed, "libpq has no memory for a connection")
     }
@@ -43,7 +44,7 @@ internal import CLibpq
     // can send one (it warns of collation versions while connecting, and libpq would print that).
     // The blocking form alone applies the timeout to each host by itself.
     unsafe PQreset(handle)
-    guard unsafe PQstatus(handle) == CONNECTION_OK else { throw connectFailure() }
+    guard unsafe PQstatus(handle) == CONNECTION_OK else { throw connectFailure(password) }
     unsafe PQsetnonblocking(handle, 1)
     try applySettings(configuration)
     notices.removeAll()
@@ -65,12 +66,13 @@ internal import CLibpq
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR
   }
 
-  private func connectFailure() -> PostgresError {
+  private func connectFailure(_ password: String) -> PostgresError {
     isBroken = true
-    // The text of libpq names host, port, user and database, and never the password.
+    // The text of libpq names host, port, user and database, one of which may hold the password.
     var text = ""
     if let message = unsafe PQerrorMessage(handle) { text = unsafe String(cString: message) }
     while text.last?.isNewline == true { text.removeLast() }
+    if !password.isEmpty, text.contains(password) { text = "" }
     return PostgresError(.connectFailed, text.isEmpty ? "no connection could be made" : text)
   }
 

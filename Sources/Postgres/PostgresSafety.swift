@@ -26,8 +26,8 @@ public struct PostgresSafety: Sendable, Equatable {
         "the server is a standby: connect to the primary, "
           + "or add target_session_attrs=read-write to the connection string")
     }
-    if serverVersion < 140_000 {
-      objections.append("the server is older than PostgreSQL 14: upgrade it")
+    if serverVersion < 150_000 {
+      objections.append("the server is older than PostgreSQL 15: upgrade it")
     }
     if requiresStandby && synchronousStandbyNames.isEmpty {
       objections.append("no synchronous standby is named: set synchronous_standby_names")
