@@ -11,7 +11,7 @@ struct ServerBinaries: Sendable, Equatable {
   var initdb: String { folder + "/initdb" }
 
   /// The oldest version with everything that is relied upon.
-  static let oldestVersion = 14
+  static let oldestVersion = 15
 
   /// All installed versions, the newest first: the folders of Debian's packages, then PATH.
   static func installed() -> [ServerBinaries] {

@@ -18,9 +18,13 @@ struct ServerProcess: Sendable, Equatable {
   }
 
   private init(child id: pid_t) {
+    self.init(id: id, isChild: true, startTicks: Self.startTicks(of: id) ?? 0)
+  }
+
+  init(id: pid_t, isChild: Bool, startTicks: UInt64) {
     self.id = id
-    isChild = true
-    startTicks = Self.startTicks(of: id) ?? 0
+    self.isChild = isChild
+    self.startTicks = startTicks
   }
 
   /// Starts a program as `account`, in a session of its own, so that Ctrl-C at our terminal does not
@@ -109,7 +113,11 @@ struct ServerProcess: Sendable, Equatable {
     return status & 0x7F == 0 ? (status >> 8) & 0xFF : -1
   }
 
-  func send(_ signal: Int32) { kill(id, signal) }
+  /// Sends a signal, but not to a later process that has got the same number.
+  func send(_ signal: Int32) {
+    guard isAlive() else { return }
+    kill(id, signal)
+  }
 
   /// The folder it works in. PostgreSQL's processes work in their data folder.
   static func workingFolder(of id: pid_t) -> String? { Files.linkTarget("/proc/\(id)/cwd") }

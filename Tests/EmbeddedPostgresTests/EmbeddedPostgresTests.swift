@@ -308,13 +308,13 @@ private func problem(
 
   @Test func versionsAreChosenByWhatWroteTheData() throws {
     let layout = try ClusterLayout(root: "/srv/db")
-    let installed = [16, 15, 13].map { ServerBinaries(folder: "/opt/\($0)", version: $0) }
+    let installed = [16, 15, 14].map { ServerBinaries(folder: "/opt/\($0)", version: $0) }
     func select(_ version: Int?) throws -> Int {
       try ServerBinaries.select(dataVersion: version, layout: layout, from: installed).version
     }
     #expect(try select(nil) == 16)
     #expect(try select(15) == 15)
-    let tooOld = #expect(throws: EmbeddedPostgresError.self) { try select(13) }
+    let tooOld = #expect(throws: EmbeddedPostgresError.self) { try select(14) }
     #expect(tooOld?.kind == .wrongVersion)
     let newer = #expect(throws: EmbeddedPostgresError.self) { try select(17) }
     #expect(newer?.kind == .wrongVersion)
@@ -322,6 +322,20 @@ private func problem(
       try ServerBinaries.select(dataVersion: nil, layout: layout, from: [])
     }
     #expect(none?.kind == .notInstalled)
+  }
+
+  @Test func aSignalForAProcessDoesNotReachALaterOneWithItsNumber() throws {
+    // It exits with 7 on SIGINT; SIGKILL would end it without an exit code.
+    let marker = NSTemporaryDirectory() + "signal-\(UInt64.random(in: 0...(.max)))"
+    defer { unlink(marker) }
+    let later = try ServerProcess.start(
+      ["/bin/sh", "-c", "trap 'exit 7' INT; : > \(marker); while :; do sleep 0.02; done"],
+      as: .current(), in: "/", output: "/dev/null")
+    while !Files.exists(marker), later.isAlive() { usleep(1_000) }
+    let earlier = ServerProcess(id: later.id, isChild: false, startTicks: 1)
+    earlier.send(SIGKILL)
+    later.send(SIGINT)
+    #expect(later.waitForExit() == 7)
   }
 
   @Test func aPostmasterFileIsReadOrRefused() {
