@@ -9,16 +9,16 @@ extension ConsentService {
     _ service: ConsentService, _ request: Consent_V1_CorrectImagesRequest, by caller: Principal
   ) async throws -> Consent_V1_CorrectImagesResponse {
     let calendar = try service.calendars[caller.organization]
-    _ = try RequestReader.read { reader -> Bool? in
+    let note = try RequestReader.read { reader -> String? in
       reader.conventions(request)
       reader.requireCount(request.corrections.count, "corrections")
-      return reader.text(request.note, "note", .required, limit: .note) != nil
+      return reader.text(request.note, "note", .required, limit: .note)
     }
     let items = request.corrections.enumerated().map {
       ImageItem(correcting: $1, index: $0, calendar: calendar)
     }
     return try await service.record(request, by: caller) { recording in
-      var correcting = try CorrectingImages(recording: recording, items: items)
+      var correcting = try CorrectingImages(recording: recording, items: items, note: note)
       let outcomes = try items.map { try correcting.outcome($0) }
       if !correcting.change.events.isEmpty { try recording.writer.append(correcting.change) }
       var response = Consent_V1_CorrectImagesResponse()
@@ -31,33 +31,36 @@ extension ConsentService {
 /// The correction of many images, item by item.
 struct CorrectingImages {
   private let recording: Recording
+  private let note: String
   private let patients: [PatientName: [PatientID]]
-  private let facts: Facts
   private let builder: ChangeBuilder
   private let standing: Standing
+  /// The highest version of each image, entered in error or not.
+  private let latest: [ImageKey: ImageRecord]
   private var corrected: Set<ImageKey> = []
   private(set) var change = Change()
 
-  init(recording: Recording, items: [ImageItem]) throws {
+  init(recording: Recording, items: [ImageItem], note: String) throws {
     self.recording = recording
+    self.note = note
     var patients: [PatientName: [PatientID]] = [:]
     for name in Set(items.compactMap(\.patient)) {
       patients[name] = try name.resolved(in: recording.writer)
     }
     self.patients = patients
     let images = items.compactMap(\.image)
-    facts = try recording.writer.facts(
+    let facts = try recording.writer.facts(
       patients: Set(patients.values.flatMap { $0 }).sorted(),
       images: images.map(\.key) + images.flatMap(\.sources))
     builder = recording.builder(facts)
     standing = Standing(facts)
+    latest = Dictionary(facts.images.map { ($0.key, $0) }) { $0.version < $1.version ? $1 : $0 }
   }
 
   mutating func outcome(_ item: ImageItem) throws -> Consent_V1_ImageOutcome {
     if let fault = item.fault { return told(item, .invalid, fault) }
     guard let stated = item.image else { return told(item, .invalid) }
-    let versions = facts.images.filter { $0.key == stated.key }
-    guard let latest = versions.max(by: { $0.version < $1.version }) else {
+    guard let latest = latest[stated.key] else {
       return told(item, .unknown, .init(field: "fields.key", sentence: "register the image first"))
     }
     guard item.expectedVersion == 0 || item.expectedVersion == UInt64(clamping: latest.version)
@@ -86,6 +89,7 @@ struct CorrectingImages {
       return told(item, .alreadyRegistered, version: current.version)
     }
     do {
+      image.note = note
       change.append(try builder.correctImage(image))
     } catch {
       return told(item, .invalid, item.fault(error))

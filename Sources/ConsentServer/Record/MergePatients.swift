@@ -7,7 +7,7 @@ extension ConsentService {
   static func mergePatients(
     _ service: ConsentService, _ request: Consent_V1_MergePatientsRequest, by caller: Principal
   ) async throws -> Consent_V1_MergePatientsResponse {
-    let asked = try RequestReader.read { reader -> (PatientID, PatientID)? in
+    let asked = try RequestReader.read { reader -> (PatientID, PatientID, String?)? in
       reader.conventions(request)
       let survivor = reader.id(
         request.survivingPatientID, "surviving_patient_id", of: Patient.self)
@@ -15,15 +15,15 @@ extension ConsentService {
       if let survivor, survivor == merged {
         reader.refuse("merged_patient_id", "is the patient that stays; name the other one")
       }
-      reader.refuseNote(request.hasNote ? request.note : "")
+      let note = reader.text(request.hasNote ? request.note : nil, "note", limit: .note)
       guard let survivor, let merged else { return nil }
-      return (survivor, merged)
+      return (survivor, merged, note)
     }
     let id = ID<PatientMerge>.random()
     return try await service.record(request, by: caller) { recording in
-      let (survivor, merged) = asked
+      let (survivor, merged, note) = asked
       let facts = try recording.writer.facts(patients: [survivor, merged], asOf: nil)
-      let merge = PatientMerge(id: id, survivor: survivor, merged: merged)
+      let merge = PatientMerge(id: id, survivor: survivor, merged: merged, note: note)
       let change = try CommandFields.named { try recording.builder(facts).mergePatients(merge) }
       try recording.writer.append(change)
       let standing = Standing(try recording.writer.facts(patients: [survivor], asOf: nil))
@@ -34,15 +34,6 @@ extension ConsentService {
           record, identity: try recording.writer.identity(of: survivor), standing: standing)
       }
       return response
-    }
-  }
-}
-
-extension RequestReader {
-  /// What would be lost must not be taken.
-  mutating func refuseNote(_ note: String) {
-    if !note.isEmpty {
-      refuse("note", "cannot be kept with this record by this version; leave it out")
     }
   }
 }

@@ -41,7 +41,6 @@ struct RegisteringImages {
   private let recording: Recording
   private let items: [ImageItem]
   private let patients: ItemPatients
-  private var facts: Facts
   private var builder: ChangeBuilder
   private let standing: Standing
   /// Registered before, in any version, entered in error or not.
@@ -58,7 +57,7 @@ struct RegisteringImages {
     self.items = items
     patients = try ItemPatients(items, patient: patient, in: recording.writer)
     let images = items.compactMap(\.image)
-    facts = try recording.writer.facts(
+    let facts = try recording.writer.facts(
       patients: patients.all, images: images.map(\.key) + images.flatMap(\.sources))
     known = Set(facts.images.map(\.key))
     builder = recording.builder(facts)
@@ -91,13 +90,11 @@ struct RegisteringImages {
         item, .conflict,
         .init(field: item.content, sentence: "was entered in error; correct it instead"))
     }
-    // A source of this very request must be among the facts that the command sees.
-    if image.sources.contains(where: { new[$0] != nil }) {
-      facts = facts.joined(with: newFacts)
-      builder = recording.builder(facts)
-    }
     do {
-      change.append(try builder.registerImage(image))
+      let registered = try builder.registerImage(image)
+      // It may be a source of another image of this very request.
+      builder.insert(registered)
+      change.append(registered)
     } catch {
       return refused(item, .invalid, item.fault(error))
     }
@@ -126,12 +123,6 @@ struct RegisteringImages {
     _ item: ImageItem, _ outcome: Consent_V1_RegistrationOutcome, _ fault: ImageItem.Fault?
   ) -> Consent_V1_ImageOutcome {
     Consent_V1_ImageOutcome(item, outcome, fault: fault, in: "images")
-  }
-
-  private var newFacts: Facts {
-    var facts = Facts()
-    for image in new.values { facts.insert(.image(image)) }
-    return facts
   }
 }
 

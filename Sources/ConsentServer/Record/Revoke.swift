@@ -115,15 +115,16 @@ struct RevocationTrial {
     var response = Consent_V1_RevokeResponse()
     response.revocationID = revocation.id.description
     let ended = Set(outcome.alreadyEnded)
-    response.revokedGrantIds = revocation.grants.filter { !ended.contains($0) }
-      .map(\.description)
+    response.binds = outcome.binds
+    if outcome.binds {
+      response.revokedGrantIds = revocation.grants.filter { !ended.contains($0) }
+        .map(\.description)
+      response.bindsFrom = Google_Protobuf_Timestamp(now)
+    }
     response.endedGrantIds = outcome.alreadyEnded.map(\.description)
     response.remaining = remaining
     response.derivatives = facts.derivatives(of: Set(outcome.images)).prefix(1_000)
       .map(Consent_V1_ImageKey.init)
-    response.bindsFrom = Google_Protobuf_Timestamp(now)
-    // One that does not bind by policy is refused by the command.
-    response.binds = true
     return response
   }
 

@@ -8,7 +8,8 @@ extension ConsentService {
   static func unmergePatients(
     _ service: ConsentService, _ request: Consent_V1_UnmergePatientsRequest, by caller: Principal
   ) async throws -> Consent_V1_UnmergePatientsResponse {
-    let asked = try RequestReader.read { reader -> (ID<PatientMerge>, [AskedAssignment])? in
+    let asked = try RequestReader.read {
+      reader -> (ID<PatientMerge>, [AskedAssignment], String?)? in
       reader.conventions(request)
       let merge = reader.id(request.mergeID, "merge_id", of: PatientMerge.self)
       let assignments = reader.each(request.assignments, "assignments", atMost: 10_000) {
@@ -18,12 +19,12 @@ extension ConsentService {
         guard let record, let patient else { return nil }
         return AskedAssignment(record: record, patient: patient)
       }
-      reader.refuseNote(request.hasNote ? request.note : "")
-      return merge.map { ($0, assignments) }
+      let note = reader.text(request.hasNote ? request.note : nil, "note", limit: .note)
+      return merge.map { ($0, assignments, note) }
     }
     let id = ID<PatientUnmerge>.random()
     return try await service.record(request, by: caller) { recording in
-      let (mergeID, assignments) = asked
+      let (mergeID, assignments, note) = asked
       let reference = RecordReference(kind: .merge, id: mergeID.retyped())
       let facts = try recording.writer.facts(of: reference)
       let resolved = try assignments.enumerated().map { index, asked in
@@ -33,7 +34,8 @@ extension ConsentService {
         }
         return PatientUnmerge.Assignment(record: record.id, patient: asked.patient)
       }
-      let unmerge = PatientUnmerge(id: id, merge: mergeID, assignments: resolved)
+      let unmerge = PatientUnmerge(
+        id: id, merge: mergeID, assignments: resolved, note: note)
       let change = try CommandFields.named {
         try recording.builder(facts).unmergePatients(unmerge)
       }

@@ -198,6 +198,28 @@ import Testing
     }
   }
 
+  @Test func anOriginalMayComeAfterWhatWasMadeOfItButADerivativeMayNot() async throws {
+    let desk = try await RecordDesk()
+    let id = try await desk.patient()
+    let outcomes = try await desk.register(
+      [
+        RecordDesk.item("1.2.3.6") {
+          $0.kind = .derivative
+          $0.sources = [RecordDesk.key("1.2.3.5")]
+        },
+        RecordDesk.item("1.2.3.5") {
+          $0.kind = .derivative
+          $0.sources = [RecordDesk.key("1.2.3.4")]
+        },
+        RecordDesk.item("1.2.3.4"),
+        RecordDesk.item("1.2.3.7") {
+          $0.kind = .derivative
+          $0.sources = [RecordDesk.key("1.2.3.4")]
+        },
+      ], patient: id)
+    #expect(outcomes.map(\.outcome) == [.invalid, .registered, .registered, .registered])
+  }
+
   func correct(
     _ desk: RecordDesk, _ corrections: [Consent_V1_ImageCorrection], note: String = "why"
   ) async throws -> [Consent_V1_ImageOutcome] {
@@ -229,6 +251,8 @@ import Testing
     item.patient.patientID = right
     let outcomes = try await correct(desk, [item])
     #expect(outcomes.map(\.outcome) == [.corrected] && outcomes[0].version == 2)
+    let versions = try await desk.facts(of: right).images.sorted { $0.version < $1.version }
+    #expect(versions.map(\.note) == [nil, "why"])
     #expect(try await desk.check("1.2.3.4").effect == .deny)
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.4")

@@ -93,6 +93,7 @@ import Testing
     var request = Consent_V1_MergePatientsRequest()
     request.survivingPatientID = survivor
     request.mergedPatientID = merged
+    request.note = "same person"
     request.idempotencyKey = RecordDesk.newKey()
     return try await ConsentService.mergePatients(desk.service, request, by: desk.caller)
   }
@@ -103,12 +104,15 @@ import Testing
     let two = try await desk.patient("P-2")
     let merged = try await merge(desk, one, two)
     #expect(merged.patient.mergedFrom == [two])
+    #expect(try await desk.facts(of: one).merges.map(\.note) == ["same person"])
     let made = try await desk.record(two).instrument
     var request = Consent_V1_UnmergePatientsRequest()
     request.mergeID = merged.mergeID
     request.idempotencyKey = "undo"
+    request.note = "two persons after all"
     let undone = try await ConsentService.unmergePatients(desk.service, request, by: desk.caller)
     #expect(undone.unassigned.map(\.id) == [made.instrumentID])
+    #expect(try await desk.facts(of: one).unmerges.map(\.note) == ["two persons after all"])
     var assignment = Consent_V1_RecordAssignment()
     assignment.record = undone.unassigned[0]
     assignment.patientID = two
@@ -116,6 +120,19 @@ import Testing
     request.idempotencyKey = "assign"
     let assigned = try await ConsentService.unmergePatients(desk.service, request, by: desk.caller)
     #expect(assigned.unassigned.isEmpty)
+  }
+
+  @Test func aNoteTooLongIsRefused() async throws {
+    let desk = try await RecordDesk()
+    var request = Consent_V1_MergePatientsRequest()
+    request.survivingPatientID = try await desk.patient("P-1")
+    request.mergedPatientID = try await desk.patient("P-2")
+    request.note = String(repeating: "n", count: 100_000)
+    request.idempotencyKey = "merge"
+    let long = request
+    try await expectRefused(desk, naming: "note") {
+      try await ConsentService.mergePatients(desk.service, long, by: desk.caller)
+    }
   }
 
   @Test func aPatientIsNotMergedIntoItself() async throws {

@@ -108,9 +108,10 @@ import Testing
     #expect(try await desk.revoke(request).revokedGrantIds == [grant])
   }
 
-  @Test func anOralRevocationIsRefusedWherePolicySaysSo() async throws {
-    let desk = try await RecordDesk()
+  @Test func anOralRevocationIsRecordedAndDoesNotBindWherePolicySaysSo() async throws {
+    let desk = try await RecordDesk(at: "2026-06-10T12:00:00Z")
     let id = try await desk.patient()
+    try await desk.image("1.2.3.4", of: id)
     let grants = try await desk.record(
       id, RecordDesk.paper([RecordDesk.terms(), RecordDesk.terms()])
     )
@@ -118,14 +119,22 @@ import Testing
     var request = desk.revocation(id, [grants[0]])
     request.method = .oral
     #expect(try await desk.revoke(request).binds)
+    desk.clock.set("2026-06-10T13:00:00Z")
     var policy = Consent_V1_SetPolicyRequest()
     policy.switches.oralRevocationBinds = false
     policy.idempotencyKey = "p"
     _ = try await ConsentService.setPolicy(desk.service, policy, by: desk.caller)
     var oral = desk.revocation(id, [grants[1]])
     oral.method = .oral
-    let unbinding = oral
-    try await expectRefused(desk) { try await desk.revoke(unbinding) }
+    let answer = try await desk.revoke(oral)
+    #expect(!answer.binds && !answer.hasBindsFrom && !answer.revocationID.isEmpty)
+    #expect(answer.revokedGrantIds.isEmpty && answer.endedGrantIds.isEmpty)
+    #expect(answer.remaining.map(\.grant.grantID) == [grants[1]])
+    #expect(try await desk.events().last == .revocationNotBinding)
+    oral.method = .written
+    oral.idempotencyKey = "written"
+    let written = try await desk.revoke(oral)
+    #expect(written.binds && written.revokedGrantIds == [grants[1]])
   }
 
   typealias Change = @Sendable (inout Consent_V1_RevokeRequest) -> Void

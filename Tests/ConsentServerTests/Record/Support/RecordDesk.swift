@@ -57,6 +57,13 @@ struct RecordDesk {
       name: "frontdesk", organization: RecordDesk.organization, roles: Set(Role.allCases))
   }
 
+  /// What the store knows of a patient now.
+  func facts(of patient: String) async throws -> Facts {
+    try await store.read(RecordDesk.organization) { reader in
+      try reader.facts(patients: PatientID(patient).map { [$0] } ?? [], asOf: nil)
+    }
+  }
+
   func head() async throws -> UInt64 {
     try await store.read(RecordDesk.organization) { $0.head.position }
   }
