@@ -2,10 +2,10 @@ import ConsentCore
 
 /// Rung 4: standing denies and what defeats them.
 extension ReferenceRungs {
-  func standingDeny(withOtherMembers: Bool) -> Reason? {
+  func standingDeny() -> Reason? {
     let usable = usableLines(atLeast: strengthAsked)
     let permits = lineage.isPermitted(by: usable) ? usable : []
-    let codes = restrictingLines(withOtherMembers: withOtherMembers)
+    let codes = restrictingLines()
       .filter { isStandingDeny($0) }
       .flatMap { deny in
         lineage.nodes

@@ -26,14 +26,14 @@ extension ReferenceRungs {
   /// "A deny line inside an authorization is an exclusion of that form."
   private func isExcluded(_ line: ReferenceLine) -> Bool {
     line.instrument.kind == .authorization
-      && restrictingLines(withOtherMembers: true).contains {
+      && restrictingLines().contains {
         $0.instrument.id == line.instrument.id && register.stands($0)
       }
   }
 
   // MARK: Rung 5
 
-  func paper(withOtherMembers: Bool) -> Answer? {
+  func paper() -> Answer? {
     let usable = usableLines(atLeast: strengthAsked)
     guard lineage.isPermitted(by: usable) else { return nil }
     if withOtherMembers, asksForPaper, isRevokedByOtherMember(usable) {

@@ -8,6 +8,8 @@ struct ReferenceRungs {
   let image: ImageRecord
   let matching: ReferenceMatching
   let lineage: ReferenceLineage
+  /// Whether what restricts other members of a merged patient counts.
+  var withOtherMembers = true
 
   init(register: ReferenceRegister, image: ImageRecord, matching: ReferenceMatching) {
     self.register = register
@@ -20,27 +22,27 @@ struct ReferenceRungs {
 
   /// "If another member's fact turns PERMIT into DENY, MERGE_MOST_RESTRICTIVE is primary."
   func answer() -> Answer {
-    let all = climb(withOtherMembers: true)
-    if all.effect == .deny, climb(withOtherMembers: false).effect == .permit {
-      return .deny(.mergeMostRestrictive)
-    }
-    return all
+    let all = climb()
+    var alone = self
+    alone.withOtherMembers = false
+    return all.effect == .deny && alone.climb().effect == .permit
+      ? .deny(.mergeMostRestrictive) : all
   }
 
-  func climb(withOtherMembers: Bool) -> Answer {
-    if isUnevaluable(withOtherMembers: withOtherMembers) { return .deny(.recordNotEvaluable) }
+  func climb() -> Answer {
+    if isUnevaluable() { return .deny(.recordNotEvaluable) }
     if asked != .never, determinations.contains(where: { register.fault(of: $0, on: image) == nil })
     {
       return .permit(.notPHIDeidentified)
     }
     // A derivative is decided with the facts of all its sources, also those nobody knows.
     if lineage.nodes.contains(where: { $0.image == nil }) { return .deny(.imageUnknown) }
-    if isRestricted(withOtherMembers: withOtherMembers) { return .deny(.restrictionAgreed) }
-    if asksForPaper, let code = standingDeny(withOtherMembers: withOtherMembers) {
+    if isRestricted() { return .deny(.restrictionAgreed) }
+    if asksForPaper, let code = standingDeny() {
       return .deny(code)
     }
     if asked == .never { return .deny(.researchNotSupported) }
-    return paper(withOtherMembers: withOtherMembers) ?? basis()
+    return paper() ?? basis()
       ?? .deny(nearlyCovers ?? .noAuthorization)
   }
 
@@ -102,7 +104,7 @@ struct ReferenceRungs {
 
   // MARK: Records that cannot be evaluated, determinations
 
-  private func isUnevaluable(withOtherMembers: Bool) -> Bool {
+  private func isUnevaluable() -> Bool {
     register.facts.unevaluable.contains { record in
       (record.use == nil || record.use == matching.use)
         && lineage.nodes.contains { node in
@@ -125,9 +127,9 @@ struct ReferenceRungs {
 
   /// "An agreed restriction covers it (treatment and operations only; it never defeats an
   /// authorization)." Education that asks for no authorization is training within operations.
-  private func isRestricted(withOtherMembers: Bool) -> Bool {
+  private func isRestricted() -> Bool {
     guard ![.individualAccess, .authorization, .never].contains(asked) else { return false }
-    let restricted = restrictingLines(withOtherMembers: withOtherMembers).contains { line in
+    let restricted = restrictingLines().contains { line in
       line.instrument.kind == .restrictionAgreed && register.restrictionStands(line)
     }
     let authorizations = usableLines(atLeast: .authorization)
@@ -135,7 +137,7 @@ struct ReferenceRungs {
   }
 
   /// Deny lines that speak of the image or of a source, and of this use of it.
-  func restrictingLines(withOtherMembers: Bool) -> [ReferenceLine] {
+  func restrictingLines() -> [ReferenceLine] {
     register.lines.filter { line in
       line.grant.effect == .deny && matching.mayMeanThis(line.grant)
         && lineage.nodes.contains {
