@@ -10,7 +10,7 @@ extension ConsentService {
   ) async throws -> Consent_V1_ListDecisionsResponse {
     let asked = try RequestReader.read { $0.decisions(request) }
     return try await service.store.read(caller.organization) { reader in
-      let page = try asked.page(in: reader)
+      let page = try asked.page(in: reader, limits: caller.limits)
       let view = LoggedDecisionView(limits: caller.limits)
       var response = Consent_V1_ListDecisionsResponse()
       response.decisions = try page.decisions.map { try view.told($0, in: reader) }
@@ -40,15 +40,22 @@ struct AskedDecisions: Sendable {
   var minPosition: KnownPosition?
 
   func page(
-    in reader: any FactReader
+    in reader: any FactReader, limits: CallerLimits
   ) throws -> (decisions: [LoggedDecision], nextToken: String) {
     try minPosition?.require(in: reader)
     var filter = filter
     if let patient { filter.patient = try patient.one(in: reader) }
     if let place { filter.until = place.at.adding(microseconds: 1) }
+    // Reasons are asked for as they are shown: a filter by the true one would tell it.
+    let holdsPart2 =
+      try !reasons.isEmpty && !limits.seesPart2
+      && reader.organizationFacts(asOf: nil).organizationHoldsPart2
     var found: [LoggedDecision] = []
     try reader.newestFirst(filter) { logged in
-      guard matches(logged), place.map({ precedes(logged, $0) }) ?? true else { return true }
+      let shown = logged.entry.decision.masked(for: limits, holdsPart2: holdsPart2).primary
+      guard matches(logged, shown: shown), place.map({ precedes(logged, $0) }) ?? true else {
+        return true
+      }
       found.append(logged)
       return found.count <= pageSize
     }
@@ -59,10 +66,10 @@ struct AskedDecisions: Sendable {
     return (found, PageToken(place: next, question: question).text)
   }
 
-  private func matches(_ logged: LoggedDecision) -> Bool {
+  private func matches(_ logged: LoggedDecision, shown: Reason) -> Bool {
     let request = logged.entry.request
     if let actor, request.actor?.user != actor { return false }
-    if !reasons.isEmpty, !reasons.contains(logged.entry.decision.primary) { return false }
+    if !reasons.isEmpty, !reasons.contains(shown) { return false }
     if let intent, request.intent != intent { return false }
     return true
   }
@@ -90,10 +97,17 @@ extension FactReader {
       var window = filter
       window.from = max(until.adding(microseconds: -span), oldest)
       window.until = until
-      let found = try decisions(window, limit: most)
+      var found = try decisions(window, limit: most)
       if found.count == most, span > 1 {
         span = max(1, span / 8)
         continue
+      }
+      // The decisions of a batch are of one instant, which no shorter span parts: only a longer
+      // list holds them all. Bounded: a batch is far smaller than the last limit.
+      var limit = most
+      while found.count == limit, limit < 2_000_000 {
+        limit *= 2
+        found = try decisions(window, limit: limit)
       }
       for logged in found.reversed() where try !body(logged) { return }
       until = window.from ?? oldest

@@ -1,5 +1,6 @@
 import ConsentCore
 import ConsentProto
+import ConsentStore
 import Testing
 
 @testable import ConsentServer
@@ -28,5 +29,32 @@ struct ListDecisionsTests {
       list.pageToken = page.nextPageToken
     } while !list.pageToken.isEmpty
     #expect(found == asked.reversed())
+  }
+
+  /// A batch has one instant, and may be longer than what is read at once.
+  @Test func everyDecisionOfALongBatchIsSeen() async throws {
+    let desk = try await RecordDesk()
+    let count = 4_100
+    _ = try await desk.store.decide(RecordDesk.organization) { reader in
+      let image = ImageKey.sopInstance("1.2.840.1")
+      let denied = Decision(effect: .deny, primary: .imageUnknown, at: reader.now)
+      let entry = DecisionEntry(
+        caller: "test", limits: CallerLimits(),
+        request: CheckRequest(
+          image: image, use: .education, audience: .external, channel: .presentation,
+          actor: Actor(user: Identifier(system: "s", value: "v"), role: .clinician)),
+        decision: denied, patient: nil)
+      return Array(repeating: entry, count: count)
+    }
+    let seen = try await desk.store.read(RecordDesk.organization) { reader in
+      var seen: [DecisionID] = []
+      try reader.newestFirst(DecisionFilter()) { logged in
+        seen.append(logged.id)
+        return true
+      }
+      return seen
+    }
+    #expect(seen.count == count && Set(seen).count == count)
+    #expect(seen.map(\.leaf) == seen.map(\.leaf).sorted(by: >))
   }
 }
