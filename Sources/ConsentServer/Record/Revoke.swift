@@ -7,7 +7,8 @@ extension ConsentService {
   /// Revokes grants (45 CFR 164.508(b)(5)); with `validate_only` says what revoking would do.
   ///
   /// Uses under the grants are counted after the revocation is committed, below its position: a
-  /// count taken under the lock would miss those still being logged.
+  /// count taken under the lock would miss those still being logged. The answer waits for it, so
+  /// the count is capped, see `uses(under:of:below:)`.
   static func revoke(
     _ service: ConsentService, _ request: Consent_V1_RevokeRequest, by caller: Principal
   ) async throws -> Consent_V1_RevokeResponse {
@@ -22,10 +23,9 @@ extension ConsentService {
     if request.validateOnly {
       return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
         let trial = try RevocationTrial(request, id: id, reader: reader, calendar: calendar)
-        var response = trial.response()
+        var response = trial.response(to: caller)
         response.revocationID = ""
-        try response.count(
-          trial.revocation.grants, received: trial.revocation.received, below: nil, in: reader)
+        try response.count(trial.revocation, of: trial.papers, below: nil, in: reader)
         return response
       }
     }
@@ -33,51 +33,77 @@ extension ConsentService {
       let trial = try RevocationTrial(
         request, id: id, reader: recording.writer, calendar: recording.calendar)
       try recording.writer.append(trial.outcome.change)
-      return trial.response()
+      return trial.response(to: caller)
     }
     return try await service.store.read(caller.organization) { reader in
       var counted = response
-      guard let recorded = try reader.revocation(response.revocationID) else { return counted }
-      try counted.count(
-        recorded.grants, received: recorded.received, below: recorded.stamp.position, in: reader)
+      guard let (recorded, papers) = try reader.revocation(response.revocationID) else {
+        return counted
+      }
+      try counted.count(recorded, of: papers, below: recorded.stamp.position, in: reader)
       return counted
     }
   }
 }
 
 extension FactReader {
-  fileprivate func revocation(_ id: String) throws -> Revocation? {
-    guard let id = RecordID(id),
-      case .revocation(let found)? = try facts(of: RecordReference(kind: .revocation, id: id))
-        .find(RecordReference(kind: .revocation, id: id))
-    else { return nil }
-    return found
+  /// The revocation, and the papers of its patient.
+  fileprivate func revocation(_ id: String) throws -> (Revocation, papers: [Instrument])? {
+    guard let id = RecordID(id) else { return nil }
+    let reference = RecordReference(kind: .revocation, id: id)
+    let facts = try facts(of: reference)
+    guard case .revocation(let found)? = facts.find(reference) else { return nil }
+    return (found, facts.instruments)
   }
 }
 
 extension Consent_V1_RevokeResponse {
   /// Counts the uses that rest on the grants, each once.
   fileprivate mutating func count(
-    _ grants: [GrantID], received: Instant, below position: UInt64?, in reader: any FactReader
+    _ revocation: Revocation, of papers: [Instrument], below position: UInt64?,
+    in reader: any FactReader
   ) throws {
-    let uses = try reader.uses(under: grants, below: position)
+    let uses = try reader.uses(under: Set(revocation.grants), of: papers, below: position)
     relianceCount = UInt64(uses.count)
-    usedAfterNoticeCount = UInt64(uses.count { $0.entry.decision.at >= received })
+    usedAfterNoticeCount = UInt64(uses.count { $0.entry.decision.at >= revocation.received })
   }
 }
 
 extension FactReader {
-  /// Permitted uses that rest on any of these grants, each once.
+  /// Permitted uses that rest on any of these grants, each once, in one pass from the recording of
+  /// the oldest of their papers: nothing decided before could rest on them.
+  ///
+  /// CAP: reads at most `limit` logged decisions, the oldest, whatever their answer. Beyond it there
+  /// are more uses than told; Reliance counts them all.
   func uses(
-    under grants: [GrantID], below position: UInt64? = nil, from: Instant? = nil,
-    until: Instant? = nil
+    under grants: Set<GrantID>, of papers: [Instrument], below position: UInt64? = nil,
+    limit: Int = 20_000
+  ) throws -> [LoggedDecision] {
+    let stamps = papers.filter { paper in paper.grants.contains { grants.contains($0.id) } }
+      .map(\.stamp)
+    guard let first = stamps.min(by: { $0.position < $1.position }) else { return [] }
+    let since = DecisionFilter(
+      from: first.recorded, positionFrom: first.position, positionUntil: position)
+    return try decisions(since, limit: limit).filter { logged in
+      let decision = logged.entry.decision
+      return decision.effect == .permit && logged.entry.request.intent == .use
+        && decision.records.contains { record in
+          record.part == .basis && record.grant.map(grants.contains) ?? false
+        }
+    }
+  }
+}
+
+extension FactReader {
+  /// Permitted uses that rest on any of these grants, each once, from an instant on.
+  func uses(
+    under grants: [GrantID], below position: UInt64, from: Instant
   ) throws -> [LoggedDecision] {
     var seen: Set<DecisionID> = []
     return try grants.flatMap { grant in
       try decisions(
         DecisionFilter(
-          from: from, until: until, positionUntil: position, basisGrant: grant, effect: .permit,
-          usesOnly: true),
+          from: from, positionUntil: position, basisGrant: grant, effect: .permit, usesOnly: true),
         limit: 100_000
       ).filter { seen.insert($0.id).inserted }
     }
@@ -88,6 +114,7 @@ extension FactReader {
 struct RevocationTrial {
   let revocation: Revocation
   let outcome: RevokeOutcome
+  var papers: [Instrument] { facts.instruments }
   private let facts: Facts
   private let now: Instant
 
@@ -111,7 +138,7 @@ struct RevocationTrial {
     self.facts = facts
   }
 
-  func response() -> Consent_V1_RevokeResponse {
+  func response(to caller: Principal) -> Consent_V1_RevokeResponse {
     var response = Consent_V1_RevokeResponse()
     response.revocationID = revocation.id.description
     let ended = Set(outcome.alreadyEnded)
@@ -122,16 +149,16 @@ struct RevocationTrial {
       response.bindsFrom = Google_Protobuf_Timestamp(now)
     }
     response.endedGrantIds = outcome.alreadyEnded.map(\.description)
-    response.remaining = remaining
+    response.remaining = remaining(visibleTo: caller)
     response.derivatives = facts.derivatives(of: Set(outcome.images)).prefix(1_000)
       .map(Consent_V1_ImageKey.init)
     return response
   }
 
-  private var remaining: [Consent_V1_RemainingGrant] {
+  private func remaining(visibleTo caller: Principal) -> [Consent_V1_RemainingGrant] {
     let images = Set(outcome.images)
     let wanted = Set(outcome.stillCovering)
-    return facts.instruments.flatMap { paper in
+    return facts.instruments.filter { $0.isVisible(to: caller) }.flatMap { paper in
       paper.grants.filter { wanted.contains($0.id) }.map { grant in
         var remaining = Consent_V1_RemainingGrant()
         remaining.grant = Consent_V1_Grant(grant, of: paper, facts: facts, at: now)

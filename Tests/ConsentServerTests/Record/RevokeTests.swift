@@ -1,5 +1,6 @@
 import ConsentCore
 import ConsentProto
+import ConsentStore
 import SwiftProtobuf
 import Testing
 
@@ -27,6 +28,27 @@ import Testing
     #expect(try await desk.events().filter { $0 == .grantRevoked }.count == 1)
     let again = try await desk.revoke(request)
     #expect(again.revocationID == answer.revocationID && again.relianceCount == 2)
+  }
+
+  @Test func usesAreCountedFromTheRecordingOfTheOldestPaperOnAndUpToTheLimit() async throws {
+    let desk = try await RecordDesk(at: "2026-06-10T12:00:00Z")
+    let id = try await desk.patient()
+    try await desk.image("1.2.3.4", of: id)
+    for _ in 0..<3 { #expect(try await desk.check("1.2.3.4").effect == .deny) }
+    desk.clock.set("2026-06-10T13:00:00Z")
+    let paper = try await desk.record(
+      id, RecordDesk.paper([RecordDesk.terms(), RecordDesk.terms()])
+    ).instrument
+    for _ in 0..<3 { #expect(try await desk.check("1.2.3.4").effect == .permit) }
+    let grants = Set(paper.grants.compactMap { GrantID($0.grantID) })
+    #expect(grants.count == 2)
+    for (limit, expected) in [(2, 2), (3, 3), (20_000, 3)] {
+      let uses = try await desk.store.read(RecordDesk.organization) { reader in
+        let papers = try reader.facts(images: [.sopInstance("1.2.3.4")], asOf: nil).instruments
+        return try reader.uses(under: grants, of: papers, limit: limit)
+      }
+      #expect(uses.count == expected)
+    }
   }
 
   @Test func whatStillCoversAndWhatWasMadeIsTold() async throws {
