@@ -67,8 +67,8 @@ public protocol FactWriter: FactReader {
   func put(identity: PatientIdentity, of patient: PatientID, record: RecordID) throws
   /// Logs decisions in the same transaction (an emergency override and its event).
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision]
-  /// What was done, or not, after a decision.
-  func put(useReport: UseReport) throws
+  /// What was done, or not, after a decision; of a group one report for each image, all at once.
+  func put(useReports: [UseReport]) throws
 }
 
 /// What is known of a patient as a person: stored encrypted, never logged, never in events.

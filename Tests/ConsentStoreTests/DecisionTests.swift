@@ -128,17 +128,45 @@ import Testing
           Build.decision(Build.key(2), at: writer.now, position: writer.head.position)
         ])
         #expect(second[0].id.leaf == first[0].id.leaf + 1)
-        try writer.put(
-          useReport: UseReport(
-            id: random(), decision: first[0].id, image: Build.key(1), use: .diagnosis,
+        let now = writer.now
+        let reports = [first[0], second[0]].map { logged in
+          UseReport(
+            id: random(), decision: logged.id, image: logged.entry.request.image, use: .diagnosis,
             audience: .ownWorkforce, channel: .ehr,
             actor: Actor(user: Identifier(system: "s", value: "v"), role: .clinician),
-            recipient: nil, happened: writer.now, wasUsed: true, note: "n"))
+            recipient: nil, happened: now, wasUsed: true, note: "n")
+        }
+        try writer.put(useReports: reports)
         return []
       }
     }
     let logged = try await bench.read { try $0.decisions(DecisionFilter(), limit: 9) }
     #expect(logged.count == 4)
     #expect(Set(logged.map(\.head.position)) == [1, 2])
+  }
+
+  @Test(arguments: Backend.allCases)
+  func useReportsOfAGroupAreRecordedAllOrNone(backend: Backend) async throws {
+    let bench = try await backend.open()
+    let ids: [ID<UseReport>] = (0..<3).map { _ in random() }
+    let put = { @Sendable (ids: [ID<UseReport>]) in
+      try await bench.write { writer in
+        let now = writer.now
+        try writer.put(
+          useReports: ids.map { id in
+            UseReport(
+              id: id, decision: nil, image: Build.key(1), use: .diagnosis,
+              audience: .ownWorkforce, channel: .ehr,
+              actor: Actor(user: Identifier(system: "s", value: "v"), role: .clinician),
+              recipient: nil, happened: now, wasUsed: true, note: "n")
+          })
+        return []
+      }
+    }
+    _ = try await put([])
+    _ = try await put([ids[0]])
+    await #expect(throws: (any Error).self) { _ = try await put([ids[1], ids[0]]) }
+    // Nothing of what was refused is there.
+    _ = try await put([ids[1], ids[2]])
   }
 }

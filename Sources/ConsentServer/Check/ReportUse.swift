@@ -22,15 +22,16 @@ extension ConsentService {
           throw ServiceError.notFound(kind: "decision", name: id.text)
         }
         let images = logged.entry.group?.images ?? [logged.entry.request.image]
-        for (index, image) in images.enumerated() {
-          var asked = logged.entry.request
-          asked.image = image
-          try writer.put(useReport: try report.use(of: asked, decision: id, number: index))
-        }
+        try writer.put(
+          useReports: images.enumerated().map { index, image in
+            var asked = logged.entry.request
+            asked.image = image
+            return try report.use(of: asked, decision: id, number: index)
+          })
       case .undecided(let question):
         let facts = try writer.facts(images: [question.request.image], asOf: nil)
         let asked = try question.resolved(in: writer, facts: facts)
-        try writer.put(useReport: try report.use(of: asked, decision: nil, number: 0))
+        try writer.put(useReports: [try report.use(of: asked, decision: nil, number: 0)])
         let hindsight = decide(asked, caller: caller.limits, facts: facts, at: report.happened)
           .masked(for: caller.limits, holdsPart2: facts.organizationHoldsPart2)
         response.hindsight = Consent_V1_Decision(hindsight, request: asked)

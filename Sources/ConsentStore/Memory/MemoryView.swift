@@ -142,10 +142,11 @@ final class MemoryView: FactWriter {
     return logged
   }
 
-  func put(useReport: UseReport) throws {
-    guard !register.useReports.contains(where: { $0.id == useReport.id }) else {
+  func put(useReports: [UseReport]) throws {
+    var recorded = Set(register.useReports.map(\.id))
+    guard useReports.allSatisfy({ recorded.insert($0.id).inserted }) else {
       throw InvalidChange("the use report is recorded already")
     }
-    register.useReports.append(useReport)
+    register.useReports += useReports
   }
 }

@@ -14,11 +14,18 @@ extension PostgresView {
     return batch.logged
   }
 
-  func put(useReport: UseReport) throws {
-    try connection.execute(
-      .putUseReport, id, useReport.id, useReport.decision?.log,
-      useReport.decision.map { try column($0.leaf) }, useReport.image.text, useReport.happened,
-      useReport.wasUsed, now, caller, PostgresJSON(utf8: RecordBody.encode(useReport)))
+  /// In one round trip, however many there are.
+  func put(useReports: [UseReport]) throws {
+    guard !useReports.isEmpty else { return }
+    let results = try connection.pipeline { pipeline in
+      for report in useReports {
+        try pipeline.execute(
+          .putUseReport, id, report.id, report.decision?.log,
+          report.decision.map { try column($0.leaf) }, report.image.text, report.happened,
+          report.wasUsed, now, caller, PostgresJSON(utf8: RecordBody.encode(report)))
+      }
+    }
+    if let failure = results.firstFailure { throw failure }
   }
 
   func decision(_ id: DecisionID) throws -> LoggedDecision? {
