@@ -62,8 +62,13 @@ public struct DenialsReport: Hashable, Sendable {
 
 extension Reports {
   /// Counts what was denied.
+  ///
+  /// - Parameter shown: what the reader may see of a reason. Reasons are asked for and counted as
+  ///   shown: a filter by the true reason would tell what is hidden.
   /// - Throws: `ReportError.tooManyRows`; what the store throws.
-  public func denials(_ query: DenialsQuery) async throws -> DenialsReport {
+  public func denials(
+    _ query: DenialsQuery, shown: @escaping @Sendable (Reason) -> Reason = { $0 }
+  ) async throws -> DenialsReport {
     try await store.read(organization) { reader in
       var rows: [DenialsReport.Key: DenialsReport.Row] = [:]
       var denials = 0
@@ -72,8 +77,9 @@ extension Reports {
         from: query.period.from, until: query.period.until, patient: query.patient,
         usesOnly: !query.withPreviews)
       try reader.forEachDecision(filter) { logged in
-        for answer in logged.answers {
+        for var answer in logged.answers {
           answers += 1
+          answer.reason = shown(answer.reason)
           guard answer.effect == .deny,
             query.reasons.isEmpty || query.reasons.contains(answer.reason)
           else { continue }

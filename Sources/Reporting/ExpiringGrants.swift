@@ -5,10 +5,13 @@ public struct ExpiringGrantsQuery: Hashable, Sendable {
   public var withinDays: Int
   /// Only grants for one of these uses; empty: for any.
   public var uses: ClosedSet<Use>
+  /// Also grants of Part 2 consents (42 CFR 2.13(c)(2)).
+  public var withPart2Consents: Bool
 
-  public init(withinDays: Int = 30, uses: ClosedSet<Use> = []) {
+  public init(withinDays: Int = 30, uses: ClosedSet<Use> = [], withPart2Consents: Bool = true) {
     self.withinDays = withinDays
     self.uses = uses
+    self.withPart2Consents = withPart2Consents
   }
 }
 
@@ -41,7 +44,7 @@ extension Reports {
     let (head, at) = try await moment()
     let horizon = at.adding(microseconds: Int64(query.withinDays) * .microsecondsPerDay)
     let rows = try await collect(asOf: head.position) { _, page, facts in
-      facts.instruments.filter { page.contains($0.patient) }.flatMap { paper in
+      facts.instruments.filter { page.contains($0.patient) && query.asksFor($0) }.flatMap { paper in
         paper.grants.filter(query.asksFor).compactMap { grant in
           facts.expiry(of: grant, in: paper, at: at)
             .flatMap { $0 <= horizon ? facts.row(grant, paper, ends: $0, at: at) : nil }
@@ -55,6 +58,10 @@ extension Reports {
 }
 
 extension ExpiringGrantsQuery {
+  fileprivate func asksFor(_ paper: Instrument) -> Bool {
+    withPart2Consents || paper.kind != .part2Consent
+  }
+
   fileprivate func asksFor(_ grant: Grant) -> Bool {
     grant.effect == .permit && (uses.isEmpty || !grant.uses.intersection(uses).isEmpty)
   }

@@ -10,15 +10,18 @@ public struct LateEntriesQuery: Hashable, Sendable {
   public var recordedBy: String?
   /// Decisions named for each entry at most; their number is always whole.
   public var maximumDecisions: Int
+  /// Also Part 2 consents, and revocations of nothing else (42 CFR 2.13(c)(2)).
+  public var withPart2Consents: Bool
 
   public init(
     recorded: ReportPeriod = .init(), lateDays: Int = 7, recordedBy: String? = nil,
-    maximumDecisions: Int = 1_000
+    maximumDecisions: Int = 1_000, withPart2Consents: Bool = true
   ) {
     self.recorded = recorded
     self.lateDays = lateDays
     self.recordedBy = recordedBy
     self.maximumDecisions = maximumDecisions
+    self.withPart2Consents = withPart2Consents
   }
 }
 
@@ -75,16 +78,16 @@ private struct EntryReview {
   let reader: any FactReader
 
   func papers(of page: Set<PatientID>) -> Int {
-    facts.instruments.count { page.contains($0.patient) && isAsked($0.stamp) }
-      + facts.revocations.count { page.contains($0.patient) && isAsked($0.stamp) }
+    facts.instruments.count { page.contains($0.patient) && isAsked($0.stamp) && isShown($0) }
+      + facts.revocations.count { page.contains($0.patient) && isAsked($0.stamp) && isShown($0) }
   }
 
   func late(of page: Set<PatientID>) throws -> [LateEntriesReport.Entry] {
     let papers = try facts.standing(facts.instruments, .instrument, \.id)
-      .filter { page.contains($0.patient) && isAsked($0.stamp) && isLate($0) }
+      .filter { page.contains($0.patient) && isAsked($0.stamp) && isShown($0) && isLate($0) }
       .map(entry)
     let revocations = try facts.standing(facts.revocations, .revocation, \.id)
-      .filter { page.contains($0.patient) && isAsked($0.stamp) && isLate($0) }
+      .filter { page.contains($0.patient) && isAsked($0.stamp) && isShown($0) && isLate($0) }
       .map(entry)
     return papers + revocations
   }
@@ -97,6 +100,17 @@ private struct EntryReview {
 
   private func isAsked(_ stamp: Stamp) -> Bool {
     query.recorded.contains(stamp.recorded) && query.recordedBy.map { $0 == stamp.by } ?? true
+  }
+
+  private func isShown(_ paper: Instrument) -> Bool {
+    query.withPart2Consents || paper.kind != .part2Consent
+  }
+
+  private func isShown(_ revocation: Revocation) -> Bool {
+    query.withPart2Consents
+      || facts.instruments.contains { paper in
+        isShown(paper) && paper.grants.contains { revocation.grants.contains($0.id) }
+      }
   }
 
   private var limit: Int64 { Int64(query.lateDays) * .microsecondsPerDay }
@@ -157,6 +171,8 @@ private struct EntryReview {
 
   private func entry(_ error: EnteredInError) throws -> LateEntriesReport.Entry? {
     guard let target = facts.find(error.target) else { return nil }
+    if case .instrument(let paper) = target, !isShown(paper) { return nil }
+    if case .revocation(let revocation) = target, !isShown(revocation) { return nil }
     let patient = try reader.patient(of: error.target)
     let affected = try affected(
       by: .enteredInError(error), patients: patient.map(patients) ?? [nil],

@@ -57,6 +57,10 @@ public struct GroupDecision: Hashable, Sendable, Codable {
       masked.members[index].decision = members[index].decision
         .masked(for: caller, holdsPart2: holdsPart2)
     }
+    // As a single decision's: of several reasons of members the summary tells one as well.
+    masked.primary =
+      Decision(effect: effect, primary: primary, at: at)
+      .masked(for: caller, holdsPart2: holdsPart2).primary
     let reasons = Set(masked.members.map(\.decision.primary))
     if primary != .partialScope, reasons.count == 1, let only = reasons.first {
       masked.primary = only

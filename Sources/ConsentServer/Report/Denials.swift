@@ -15,13 +15,13 @@ extension ConsentService {
     }
     var asked = query
     asked.patient = try await service.resolve(patient, for: caller)
-    let report = try await service.reports(of: caller).denials(asked)
+    let report = try await service.reports(of: caller).denials(
+      asked, shown: service.reasonMask(for: caller))
     let (rows, token) = try page.rows(of: report.rows, at: report.head.position)
-    let masks = try await service.reasonMask(for: caller)
     var response = Consent_V1_DenialsResponse()
     response.rows = rows.map { row in
       var told = Consent_V1_DenialRow()
-      if let reason = row.key.reason { told.reason = masks(reason).proto() }
+      if let reason = row.key.reason { told.reason = reason.proto() }
       if let image = row.key.image { told.image = Consent_V1_ImageKey(image) }
       if let actor = row.key.actor { told.actor = Consent_V1_Identifier(actor) }
       if let channel = row.key.channel { told.channel = channel.proto() }

@@ -13,7 +13,7 @@ extension ConsentService {
       let days = request.withinDays == 0 ? 30 : request.withinDays
       return ExpiringGrantsQuery(
         withinDays: reader.number(days, "within_days", in: 1...3_660),
-        uses: reader.set(request.uses, "uses"))
+        uses: reader.set(request.uses, "uses"), withPart2Consents: caller.limits.seesPart2)
     }
     let report = try await service.reports(of: caller).expiringGrants(query)
     let (rows, token) = try page.rows(of: report.rows, at: report.head.position)

@@ -11,7 +11,7 @@ extension ConsentService {
   ) async throws -> Consent_V1_LateEntriesResponse {
     let now = service.clock.now()
     let (query, page) = try await service.page(request, by: caller) { reader in
-      reader.lateEntries(request, now: now)
+      reader.lateEntries(request, now: now, by: caller)
     }
     let report = try await service.reports(of: caller).lateEntries(query)
     let (entries, token) = try page.rows(of: report.entries, at: report.head.position)
@@ -27,7 +27,7 @@ extension ConsentService {
 
 extension RequestReader {
   fileprivate mutating func lateEntries(
-    _ value: Consent_V1_LateEntriesRequest, now: Instant
+    _ value: Consent_V1_LateEntriesRequest, now: Instant, by caller: Principal
   ) -> LateEntriesQuery? {
     let recorded = reportPeriod(value.hasRecorded ? value.recorded : nil, "recorded", now: now)
     let by = identifier(value.hasRecordedBy ? value.recordedBy : nil, "recorded_by")
@@ -37,7 +37,7 @@ extension RequestReader {
     }
     return LateEntriesQuery(
       recorded: recorded, lateDays: value.lateDays == 0 ? 7 : Int(value.lateDays),
-      recordedBy: by?.value)
+      recordedBy: by?.value, withPart2Consents: caller.limits.seesPart2)
   }
 }
 
