@@ -75,7 +75,7 @@ import Testing
     let database = try await fresh("server_password")
     // What a password in clear would become.
     try database.run("ALTER DATABASE server_password SET password_encryption = md5")
-    try ServerLogin.setPassword(TestDatabase.password, database.administrator())
+    try database.setServerPassword()
     let connection = try PostgresConnection(database.administrator())
     let kept: String = try connection.execute(
       PostgresStatement(

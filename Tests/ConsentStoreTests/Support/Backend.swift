@@ -2,6 +2,7 @@ import ConsentCore
 import ConsentStore
 import EmbeddedPostgres
 import Postgres
+import Synchronization
 
 /// The stores that the conformance suite runs on.
 enum Backend: String, CaseIterable {
@@ -54,6 +55,7 @@ struct TestDatabase: Sendable {
 
   static let masterKey = [UInt8](repeating: 7, count: 32)
   static let password = "test only"
+  private static let roleChange = Mutex(())
 
   /// One for the whole process: each test has an organization of its own in it.
   static let shared = Task { try await TestDatabase.make(in: .shared(), name: "conformance") }
@@ -63,8 +65,15 @@ struct TestDatabase: Sendable {
     try PostgresConnection(database.administrator(of: "postgres"))
       .execute(script: "CREATE DATABASE \(name)")
     try Migrator().migrate(database.administrator())
-    try ServerLogin.setPassword(password, database.administrator())
+    try database.setServerPassword()
     return database
+  }
+
+  /// The role belongs to the whole cluster, and PostgreSQL refuses to alter it twice at a time.
+  func setServerPassword() throws {
+    try Self.roleChange.withLock { _ in
+      try ServerLogin.setPassword(Self.password, administrator())
+    }
   }
 
   func administrator(of database: String? = nil) -> PostgresConfiguration {
