@@ -16,7 +16,8 @@ extension Decision {
       masked.further.append(reason)
     }
     masked.records.removeAll { $0.isPart2 || isHidden($0.reason) }
-    masked.obligations.removeAll { $0 == .part2Notice }
+    // PART2_NOTICE stays although it tells of the mark: 42 CFR 2.32 asks for the notice with every
+    // disclosure, and a caller that was not told of it could not give it.
     return masked
   }
 }

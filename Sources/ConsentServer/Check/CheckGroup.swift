@@ -57,15 +57,17 @@ struct AskedGroup: Sendable {
     try minPosition?.require(in: reader)
     let images = try self.images(in: reader)
     let facts = try reader.facts(images: images, asOf: nil)
+    let known = IndexedFacts(facts)
     var template = question
-    if let first = images.first(where: { facts.current($0) != nil }) ?? images.first {
+    if let first = images.first(where: { known.currentImage($0) != nil }) ?? images.first {
       template.request.image = first
     }
-    let request = try template.resolved(in: reader, facts: facts)
+    let request = try template.resolved(
+      in: reader, holder: known.currentImage(template.request.image)?.patient)
     let group = GroupRequest(
       question: request, images: images, expectedCount: expectation(images.count))
     let decision = decideGroup(group, caller: caller.limits, facts: facts, at: reader.now)
-    let patients = Set(images.compactMap { facts.current($0)?.patient })
+    let patients = Set(images.compactMap { known.currentImage($0)?.patient })
     let entry = DecisionEntry(
       caller: caller.name, limits: caller.limits, request: request,
       decision: decision.summary(facts: facts),
@@ -78,7 +80,7 @@ struct AskedGroup: Sendable {
         }))
     let answer = GroupAnswer(
       decision: decision, request: request,
-      unregistered: images.filter { facts.current($0) == nil },
+      unregistered: images.filter { known.currentImage($0) == nil },
       isOfUnknownSize: isOfUnknownSize, facts: facts)
     return (entry, answer)
   }

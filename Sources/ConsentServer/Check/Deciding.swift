@@ -12,12 +12,18 @@ struct Deciding: Sendable {
   func entries(in reader: any FactReader) throws -> (entries: [DecisionEntry], holdsPart2: Bool) {
     try minPosition?.require(in: reader)
     let facts = try reader.facts(images: questions.map(\.request.image), asOf: nil)
+    // One question looks through the images once; many would do so each, so they share an index.
+    let known = questions.count > 1 ? IndexedFacts(facts) : nil
     let entries = try questions.map { question in
-      let request = try question.resolved(in: reader, facts: facts)
-      let decision = decide(request, caller: caller.limits, facts: facts, at: reader.now)
+      let key = question.request.image
+      let holder = known.map { $0.currentImage(key)?.patient } ?? facts.current(key)?.patient
+      let request = try question.resolved(in: reader, holder: holder)
+      let decision =
+        known.map { decide(request, caller: caller.limits, facts: $0, at: reader.now) }
+        ?? decide(request, caller: caller.limits, facts: facts, at: reader.now)
       return DecisionEntry(
         caller: caller.name, limits: caller.limits, request: request, decision: decision,
-        patient: facts.patient(of: request))
+        patient: request.loggedPatient(holder: holder))
     }
     return (entries, facts.organizationHoldsPart2)
   }
@@ -103,9 +109,13 @@ extension Question {
   /// The request with its patient looked up. An identifier that nobody has is a patient that no
   /// image belongs to: the decision answers PATIENT_MISMATCH, and the log shows that one was named.
   func resolved(in reader: any FactReader, facts: Facts) throws -> CheckRequest {
+    try resolved(in: reader, holder: facts.current(request.image)?.patient)
+  }
+
+  /// - Parameter holder: the patient that the image belongs to; `nil` if it is not registered.
+  func resolved(in reader: any FactReader, holder: PatientID?) throws -> CheckRequest {
     guard let patientIdentifier else { return request }
     let named = try reader.patients(identifiedBy: patientIdentifier)
-    let holder = facts.current(request.image)?.patient
     var resolved = request
     resolved.patient =
       named.first { $0 == holder } ?? named.first ?? PatientID.nobody
@@ -123,12 +133,13 @@ extension Facts {
   func current(_ key: ImageKey) -> ImageRecord? {
     images.lazy.filter { $0.key == key }.max { $0.version < $1.version }
   }
+}
 
+extension CheckRequest {
   /// The patient an answer is logged under: the image's; in want of a registered image the one
   /// the caller named, so that an emergency use of it is found again.
-  func patient(of request: CheckRequest) -> PatientID? {
-    if let holder = current(request.image)?.patient { return holder }
-    return request.patient == .nobody ? nil : request.patient
+  func loggedPatient(holder: PatientID?) -> PatientID? {
+    holder ?? (patient == .nobody ? nil : patient)
   }
 }
 

@@ -27,7 +27,7 @@ extension ImageRecord {
         identityRemoved: identityRemoved, burnedInAnnotation: burnedIn,
         recognizableVisualFeatures: features),
       part2: part2.map { Part2Mark(programUnit: $0) }, sources: readable,
-      stamp: try Stamp(row, from: 26), firstRecorded: try row.get(25))
+      stamp: try Stamp(row, from: 26), firstRecorded: try row.get(25), note: try row.get(29))
   }
 }
 
@@ -44,14 +44,16 @@ extension Grant {
       let expiry = Expiry(
         Expiry.Columns(
           kind: try row.get(13), day: try row.get(14), until: try row.get(15),
-          event: try row.get(16)))
+          event: try row.get(16))),
+      let obligations: [Obligation] = RecordBody.decode(try row.get(18, as: PostgresJSON.self).utf8)
     else { return nil }
     let channels: ClosedSet<Channel>? = try row.set(9)
     if channels == nil, try row.get(9, as: Int32?.self) != nil { return nil }
     self.init(
       id: try row.get(1), part: part, effect: effect, scope: scope, presentOnly: try row.get(6),
       uses: uses, audiences: audiences, recipients: recipients, disclosers: disclosers,
-      channels: channels, effectiveFrom: try row.get(12), expiry: expiry)
+      channels: channels, effectiveFrom: try row.get(12), expiry: expiry,
+      withoutDerivatives: try row.get(17), obligations: obligations)
   }
 }
 

@@ -23,7 +23,8 @@ struct FactLoader {
       facts.patients.append(
         PatientRecord(
           recordID: record, id: patient, version: Int(version), majority: majority,
-          timeZoneDataVersion: zone, stamp: try Stamp(row, from: 5)))
+          timeZoneDataVersion: zone, stamp: try Stamp(row, from: 5),
+          majorityDay: try row.get(8)))
     }
   }
 
@@ -32,7 +33,9 @@ struct FactLoader {
       let (id, survivor, merged) = try row.decode(
         ID<PatientMerge>.self, PatientID.self, PatientID.self)
       facts.merges.append(
-        PatientMerge(id: id, survivor: survivor, merged: merged, stamp: try Stamp(row, from: 3)))
+        PatientMerge(
+          id: id, survivor: survivor, merged: merged, stamp: try Stamp(row, from: 3),
+          note: try row.get(6)))
     }
   }
 

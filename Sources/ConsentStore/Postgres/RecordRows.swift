@@ -34,11 +34,11 @@ struct RecordRows {
     case .patient(let r):
       add(.patient) {
         $0.add(
-          .id(r.id), .number(r.version), id, .instant(r.majority), .text(r.timeZoneDataVersion),
-          position, at, by)
+          .id(r.id), .number(r.version), id, .instant(r.majority), .day(r.majorityDay),
+          .text(r.timeZoneDataVersion), position, at, by)
       }
     case .merge(let r):
-      add(.merge) { $0.add(id, .id(r.survivor), .id(r.merged), position, at, by) }
+      add(.merge) { $0.add(id, .id(r.survivor), .id(r.merged), .text(r.note), position, at, by) }
     case .image(let r): add(image: r, position: position)
     case .instrument(let r): try add(instrument: r, position: position)
     case .unmerge(let r):
@@ -112,7 +112,7 @@ struct RecordRows {
         .text(r.studyUID), .text(r.seriesUID), .text(r.sopClassUID), .text(r.modality),
         .text(r.bodyPart), .text(r.laterality), .day(r.acquiredDay), .instant(r.acquired),
         .text(r.accession?.system), .text(r.accession?.value), .text(r.encounter),
-        .text(r.department), .text(r.site), .text(r.fhirReference),
+        .text(r.department), .text(r.site), .text(r.fhirReference), .text(r.note),
         .code(r.claims.identityRemoved), .code(r.claims.burnedInAnnotation),
         .code(r.claims.recognizableVisualFeatures), .text(r.part2?.programUnit.system),
         .text(r.part2?.programUnit.value), .number(r.sources.count), .instant(r.firstRecorded),
@@ -141,6 +141,7 @@ struct RecordRows {
     for (line, grant) in r.grants.enumerated() {
       let recipients = Cell.json(try RecordBody.encode(grant.recipients))
       let disclosers = Cell.json(try RecordBody.encode(grant.disclosers))
+      let obligations = Cell.json(try RecordBody.encode(grant.obligations))
       let (scope, scopeKey) = grant.scope.columns
       let expiry = grant.expiry.columns
       add(.grant) {
@@ -149,7 +150,8 @@ struct RecordRows {
           .code(grant.effect), .int2(scope), .text(scopeKey), .bool(grant.presentOnly),
           .set(grant.uses), .set(grant.audiences), .set(grant.channels), recipients, disclosers,
           .instant(grant.effectiveFrom), .int2(expiry.kind), .day(expiry.day),
-          .instant(expiry.until), .id(expiry.event), .day(r.signed?.day),
+          .instant(expiry.until), .id(expiry.event), .bool(grant.withoutDerivatives), obligations,
+          .day(r.signed?.day),
           .instant(r.signed?.instant), .instant(r.received), position, .instant(r.stamp.recorded))
       }
     }

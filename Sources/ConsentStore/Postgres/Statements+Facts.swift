@@ -55,7 +55,7 @@ extension PostgresStatement {
     name: "patient_versions",
     sql: """
       SELECT record_id, patient_id, version, majority, time_zone_data_version, position, recorded,
-        recorded_by
+        recorded_by, majority_day
       FROM patient_version
       WHERE organization_id = $1 AND position <= $2 AND patient_id = ANY($3)
       ORDER BY position, record_id
@@ -64,7 +64,7 @@ extension PostgresStatement {
   static let merges = PostgresStatement(
     name: "patient_merges",
     sql: """
-      SELECT merge_id, survivor_id, merged_id, position, recorded, recorded_by
+      SELECT merge_id, survivor_id, merged_id, position, recorded, recorded_by, note
       FROM patient_merge
       WHERE organization_id = $1 AND position <= $2
         AND (survivor_id = ANY($3) OR merged_id = ANY($3))
@@ -86,7 +86,7 @@ extension PostgresStatement {
         modality, body_part, laterality, acquired_day, acquired, accession_system, accession_value,
         encounter, department, site, fhir_reference, identity_removed, burned_in_annotation,
         recognizable_visual_features, part2_system, part2_value, source_count, first_recorded,
-        position, recorded, recorded_by
+        position, recorded, recorded_by, note
       FROM image_version
       WHERE organization_id = $1 AND position <= $2 AND image_key = ANY($3)
       ORDER BY position, record_id
@@ -97,7 +97,7 @@ extension PostgresStatement {
     sql: """
       SELECT instrument_id, grant_id, part, effect, scope_kind, scope_key, present_only, uses,
         audiences, channels, recipients, disclosers, effective_from, expiry_kind, expiry_day,
-        effective_until, expiry_event_id
+        effective_until, expiry_event_id, without_derivatives, obligations
       FROM consent_grant
       WHERE organization_id = $1 AND position <= $2 AND patient_id = ANY($3)
       ORDER BY instrument_id, line

@@ -20,14 +20,14 @@ extension Table {
     "patient_version",
     [
       "patient_id": "uuid", "version": "integer", "record_id": "uuid", "majority": "timestamptz",
-      "time_zone_data_version": "text", "position": "bigint", "recorded": "timestamptz",
-      "recorded_by": "text",
+      "majority_day": "date", "time_zone_data_version": "text", "position": "bigint",
+      "recorded": "timestamptz", "recorded_by": "text",
     ])
   static let merge = Table(
     "patient_merge",
     [
-      "merge_id": "uuid", "survivor_id": "uuid", "merged_id": "uuid", "position": "bigint",
-      "recorded": "timestamptz", "recorded_by": "text",
+      "merge_id": "uuid", "survivor_id": "uuid", "merged_id": "uuid", "note": "text",
+      "position": "bigint", "recorded": "timestamptz", "recorded_by": "text",
     ])
   static let unmerge = Table(
     "patient_unmerge",
@@ -43,6 +43,7 @@ extension Table {
       "modality": "text", "body_part": "text", "laterality": "text", "acquired_day": "date",
       "acquired": "timestamptz", "accession_system": "text", "accession_value": "text",
       "encounter": "text", "department": "text", "site": "text", "fhir_reference": "text",
+      "note": "text",
       "identity_removed": "smallint", "burned_in_annotation": "smallint",
       "recognizable_visual_features": "smallint", "part2_system": "text", "part2_value": "text",
       "source_count": "integer", "first_recorded": "timestamptz", "position": "bigint",
@@ -76,8 +77,9 @@ extension Table {
       "present_only": "boolean", "uses": "integer", "audiences": "integer", "channels": "integer",
       "recipients": "jsonb", "disclosers": "jsonb", "effective_from": "timestamptz",
       "expiry_kind": "smallint", "expiry_day": "date", "effective_until": "timestamptz",
-      "expiry_event_id": "uuid", "signed_day": "date", "signed_at": "timestamptz",
-      "received": "timestamptz", "position": "bigint", "recorded": "timestamptz",
+      "expiry_event_id": "uuid", "without_derivatives": "boolean", "obligations": "jsonb",
+      "signed_day": "date", "signed_at": "timestamptz", "received": "timestamptz",
+      "position": "bigint", "recorded": "timestamptz",
     ])
   static let revocation = Table(
     "revocation",

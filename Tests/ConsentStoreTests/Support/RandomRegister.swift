@@ -71,7 +71,8 @@ struct RandomRegister {
       .patient(
         PatientRecord(
           recordID: id(), id: patient, version: version, majority: majority,
-          timeZoneDataVersion: "2026a")),
+          timeZoneDataVersion: "2026a",
+          majorityDay: majority.map { _ in LocalDay(daysSince1970: 20_000) })),
       version == 1 ? .patientRegistered : .patientCorrected)
   }
 
@@ -94,6 +95,7 @@ struct RandomRegister {
       part2: Int.random(in: 0..<30, using: &generator) == 0
         ? Part2Mark(programUnit: Identifier(system: "u", value: "v")) : nil)
     image.recordID = id()
+    image.note = version > 1 ? "version \(version)" : nil
     return change(.image(image), version == 1 ? .imageRegistered : .imageCorrected)
   }
 
@@ -120,13 +122,16 @@ struct RandomRegister {
       expiry: expiry, from: now.plus(hours: hours(-100...20)),
       scope: keys.randomElement(using: &generator).map { .image($0) } ?? .patient)
     grant.id = id()
+    grant.withoutDerivatives = Bool.random(using: &generator)
+    grant.obligations = Bool.random(using: &generator) ? [.cropToRegion, .stripMetadata] : []
     return grant
   }
 
   private mutating func merge() -> Change {
     let merge = PatientMerge(
       id: id(), survivor: patients.randomElement(using: &generator) ?? id(),
-      merged: patients.randomElement(using: &generator) ?? id())
+      merged: patients.randomElement(using: &generator) ?? id(),
+      note: Bool.random(using: &generator) ? "the same person" : nil)
     merges.append(merge.id)
     return change(.merge(merge), .patientsMerged)
   }
