@@ -1954,10 +1954,11 @@ public nonisolated struct Consent_V1_RevokeResponse: Sendable {
   /// Grants that still cover the same images. Not empty: offer a refusal.
   public var remaining: [Consent_V1_RemainingGrant] = []
 
-  /// How many uses were permitted under the grants before; see Reliance.
+  /// How many uses were permitted under the grants before; see Reliance. Counted over at most the
+  /// first 20 000 decisions logged since the oldest of the papers, so a lower bound beyond that.
   public var relianceCount: UInt64 = 0
 
-  /// How many of them were after the revocation was received.
+  /// How many of them were after the revocation was received; a lower bound in the same way.
   public var usedAfterNoticeCount: UInt64 = 0
 
   /// Images made from the covered ones, at most 1,000.
