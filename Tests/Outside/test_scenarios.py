@@ -254,7 +254,7 @@ def test_10_a_financial_power_of_attorney(desk, films_of_1001):
 def test_11_general_consent_does_not_publish(desk, films_of_1001):
     p, i1, _, _ = films_of_1001
     desk.at("2026-03-10T15:00:00Z")
-    desk.grant(p, kind="CONSENT", audiences=("EXTERNAL", "TRAINEES_SUPERVISED"))
+    desk.grant(p, kind="CONSENT", audiences=("EXTERNAL", "TRAINEES_SUPERVISED"), recipients=())
     assert desk.answer(i1) == "DENY CONSENT_NOT_SUFFICIENT"
     assert desk.answer(i1, audience="TRAINEES_SUPERVISED", channel="PRESENTATION") == \
         "PERMIT CONSENT_VALID"
