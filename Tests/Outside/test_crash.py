@@ -76,7 +76,9 @@ def test_between_every_step(crashing, kill):
         def call(d):
             return d.records.RecordInstrument(records.RecordInstrumentRequest(
                 patient_id=p, second_identifier=d.second(p), idempotency_key=key,
-                instrument=d.paper(until=until, received="2026-03-10T15:00:00Z")))
+                # The one that is revoked later is signed last, so that it speaks.
+                instrument=d.paper(until=until, received="2026-03-10T15:00:00Z",
+                                   signed_on="2026-03-02" if until > "2026-12" else "2026-03-01")))
         return call
 
     paper = step(record(keys["paper"], "2026-12-31"))
