@@ -20,6 +20,9 @@ let protobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let asn1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// The migrations, embedded in the binary; a test compares this list with the folder.
@@ -41,6 +44,9 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
     .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-certificates", exact: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-asn1", exact: "1.7.4"),
+    .package(url: "https://github.com/vapor/jwt-kit", exact: "5.7.1"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
   ],
   targets: [
@@ -86,7 +92,7 @@ let package = Package(
       name: "ConsentServer",
       dependencies: [
         "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-        "RPCWire", protobuf, logging, crypto,
+        "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
     .executableTarget(
