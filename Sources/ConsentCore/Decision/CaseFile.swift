@@ -1,5 +1,5 @@
 /// Everything one request needs of the facts, gathered once; `Moment` reads it at an instant.
-struct CaseFile {
+final class CaseFile {
   let request: CheckRequest
   let caller: CallerLimits
   let facts: Facts
@@ -14,14 +14,14 @@ struct CaseFile {
   let patients: [PatientID: PatientRecord]
   let lines: [Line]
 
-  init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
+  convenience init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
     let errors = EnteredErrors(facts.enteredInError)
     self.init(
       request, caller: caller, facts: facts, errors: errors,
       lineage: Lineage(of: request.image) { facts.currentImage($0, errors: errors) })
   }
 
-  init(_ request: CheckRequest, caller: CallerLimits, in known: IndexedFacts) {
+  convenience init(_ request: CheckRequest, caller: CallerLimits, in known: IndexedFacts) {
     self.init(
       request, caller: caller, facts: known.facts, errors: known.errors,
       lineage: Lineage(of: request.image, in: known))

@@ -20,42 +20,6 @@ extension Line {
     }
     return lines
   }
-
-  private init(
-    paper: Instrument, grant: Grant, held: [Int], lineage: Lineage, amendments: Amendments,
-    facts: Facts, errors: EnteredErrors
-  ) {
-    self.paper = paper
-    self.grant = grant
-    self.held = held
-    described =
-      grant.presentOnly
-      ? held.filter { lineage.isPresent($0, at: paper, wholly: grant.effect == .permit) } : held
-    revocations = facts.revocations.filter {
-      $0.grants.contains(grant.id) && !errors.contains(.revocation, $0.id)
-    }
-    falsified = amendments.falsified
-    restrictionEnded = amendments.restrictionEnded
-    let defects = paper.defects.filter { $0.part == nil || $0.part == grant.part }.map(\.element)
-    withoutAuthority =
-      defects.contains(.signerAuthority) ? .distantPast : amendments.withoutAuthority
-    missing = defects.filter { $0 != .compound && $0 != .conditioned && $0 != .signerAuthority }
-    isCompound = defects.contains(.compound) || paper.compoundParts.contains(grant.part)
-    isConditioned = defects.contains(.conditioned) || paper.conditionedParts.contains(grant.part)
-    switch grant.expiry {
-    case .date(_, let until):
-      endsByDate = until
-      endsByEvent = nil
-    case .event(let event):
-      endsByDate = nil
-      endsByEvent =
-        errors.contains(.expiryEvent, event)
-        ? .distantPast : facts.occurrence(of: event, errors: errors)
-    case .majority, .none:
-      endsByDate = nil
-      endsByEvent = nil
-    }
-  }
 }
 
 /// What other records say of one paper.

@@ -95,6 +95,9 @@ struct Moment {
   /// Whether a permit line speaks of an image: its own registration's for a patient-wide permit,
   /// the same person's otherwise. A record that may be one of several persons' permits nothing.
   func belongs(_ line: Line, to index: Int) -> Bool {
+    if persons.areAllApart {
+      return line.paper.patient == file.lineage?.images[index].patient
+    }
     let papers = holders(of: line.paper)
     guard papers.count == 1, holders[index].count == 1 else { return false }
     return line.grant.scope == .patient

@@ -49,6 +49,9 @@ struct Persons {
     }
   }
 
+  /// Nobody was ever merged: every record is its own patient's.
+  var areAllApart: Bool { joined.isEmpty && splits.isEmpty }
+
   func areSame(_ a: PatientID, _ b: PatientID) -> Bool {
     if a == b { return true }
     return !joined.isEmpty && connected(to: [a], by: joined).contains(b)
@@ -61,6 +64,7 @@ struct Persons {
 
   /// Whose a record is: one patient, or several while it is not assigned.
   func holders(record: RecordID, patient: PatientID, stamp: Stamp) -> [PatientID] {
+    guard !splits.isEmpty else { return [patient] }
     var possible: Set<PatientID> = []
     for split in splits
     where split.members.contains(patient) && split.merge.stamp.precedes(stamp)

@@ -75,6 +75,7 @@ extension Facts {
   }
 
   func policy(at: Instant, errors: EnteredErrors) -> Policy {
+    guard !policies.isEmpty else { return .builtIn }
     var found: Policy?
     for policy in policies
     where policy.effective <= at && policy.version > found?.version ?? 0
@@ -82,6 +83,6 @@ extension Facts {
     {
       found = policy
     }
-    return found ?? Policy()
+    return found ?? .builtIn
   }
 }

@@ -17,9 +17,10 @@ extension CaseFile {
   /// The instants at which an answer can change: the boundaries, or with a clock allowance the
   /// ends of the time around each.
   func changes(after at: Instant) -> [Instant] {
-    let allowances = Set(
-      ([Policy()] + facts.policies).map { max(0, $0.clockAllowanceMicroseconds) })
-    guard allowances != [0] else { return boundaries(after: at) }
+    guard facts.policies.contains(where: { $0.clockAllowanceMicroseconds > 0 }) else {
+      return boundaries(after: at)
+    }
+    let allowances = Set([0] + facts.policies.map { max(0, $0.clockAllowanceMicroseconds) })
     var instants: Set<Instant> = []
     for boundary in boundaries(after: .distantPast) {
       for allowance in allowances {
@@ -33,10 +34,10 @@ extension CaseFile {
 
   /// Every instant after `at` at which any fact of this case begins or ceases to count, ascending.
   func boundaries(after at: Instant) -> [Instant] {
-    var instants: Set<Instant> = []
+    var instants: [Instant] = []
     func add(_ instant: Instant?) {
       // The ends of the range stand for "always" and "never".
-      if let instant, instant > at, instant != .distantFuture { instants.insert(instant) }
+      if let instant, instant > at, instant != .distantFuture { instants.append(instant) }
     }
     for policy in facts.policies { add(policy.effective) }
     for line in lines {
@@ -61,6 +62,8 @@ extension CaseFile {
     }
     for merge in facts.merges { add(merge.stamp.recorded) }
     for unmerge in facts.unmerges { add(unmerge.stamp.recorded) }
-    return instants.sorted()
+    instants.sort()
+    // Few, and mostly different: a set would cost more than what it saves.
+    return instants.enumerated().filter { $0 == 0 || instants[$0 - 1] != $1 }.map(\.element)
   }
 }

@@ -63,6 +63,9 @@ public struct Policy: Hashable, Sendable, Codable {
   public var clockAllowanceMicroseconds: Int64
   public var stamp: Stamp
 
+  /// What is in force before any policy was set; made once.
+  static let builtIn = Policy()
+
   /// The defaults: version 0, effective always.
   public init(
     recordID: RecordID = RecordID(high: 0, low: 0), version: Int = 0,
