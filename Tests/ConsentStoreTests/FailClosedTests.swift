@@ -88,7 +88,7 @@ import Testing
     let signal = cluster.directory + "/data/standby.signal"
     #expect(FileManager.default.createFile(atPath: signal, contents: Data()))
     killAtOnce(cluster.server.postmasterPID)
-    try await refuseEverything(bench, "in recovery")
+    try await refuseEverything(bench, "recovery")
     // One that is opened now does not begin either.
     let opened = await Task { try await database.store(clock: ManualClock()) }.result
     #expect(throws: StoreError.self) { try opened.get() }

@@ -20,11 +20,11 @@ final class FeedHistory: Sendable {
       try before.position > 0 && before.position < head.position
       && view.head(at: before.position)?.chain == before.chain
     let start = isSameHistory ? before.position : 0
-    let unknown: Int64? = try view.connection.execute(
+    let row = try view.connection.execute(
       .unknownKind, view.id, column(start), column(head.position),
       EventKind.allCases.map { Int16($0.rawValue) }
-    ).single().get(0)
-    if let unknown {
+    ).first
+    if let unknown = try row?.unsigned(0) {
       throw StoreError.unreadable(
         "position \(unknown) of the feed is of a kind that this release does not know; "
           + "run the release that wrote it")
@@ -42,7 +42,8 @@ extension PostgresStatement {
   fileprivate static let unknownKind = PostgresStatement(
     name: "unknown_kind",
     sql: """
-      SELECT min(position) FROM feed
+      SELECT position FROM feed
       WHERE organization_id = $1 AND position > $2 AND position <= $3 AND NOT kind = ANY($4)
+      ORDER BY position LIMIT 1
       """)
 }

@@ -97,18 +97,20 @@ extension Table {
 }
 
 extension PostgresStatement {
-  // LATERAL with a limit: one index probe a key, whatever the planner believes of the table's size.
+  // LATERAL with a limit: one index probe a key, whatever the planner believes of a table's size.
   fileprivate static let replies = PostgresStatement(
     name: "replies",
     sql: """
-      SELECT i.origin, i.caller, i.key, i.content_sha256, i.reply, i.position, i.chain, i.known,
-        i.fact_position
+      SELECT i.origin, i.caller, i.key, i.content_sha256, i.reply, i.position, f.chain, f.known,
+        f.fact_position
       FROM (SELECT DISTINCT * FROM unnest($2::int2[], $3::text[], $4::text[])) AS k (o, c, k)
       CROSS JOIN LATERAL (
-        SELECT r.*, f.chain, f.known, f.fact_position
-        FROM idempotency r
-        LEFT JOIN feed f ON f.organization_id = r.organization_id AND f.position = r.position
+        SELECT r.* FROM idempotency r
         WHERE r.organization_id = $1 AND r.origin = k.o AND r.caller = k.c AND r.key = k.k
         LIMIT 1) AS i
+      LEFT JOIN LATERAL (
+        SELECT h.chain, h.known, h.fact_position FROM feed h
+        WHERE h.organization_id = $1 AND h.position = i.position
+        LIMIT 1) AS f ON true
       """)
 }
