@@ -116,6 +116,12 @@ let package = Package(
       exclude: ["echo.proto"],
       swiftSettings: tested),
 
+    // What ops/bench writes measures with; not a product.
+    .executableTarget(
+      name: "bench-writes",
+      dependencies: ["ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres"],
+      swiftSettings: tested),
+
     // Tests.
     .testTarget(
       name: "ConsentCoreTests", dependencies: ["ConsentCore"], exclude: ["Tables"],
@@ -136,7 +142,9 @@ let package = Package(
       swiftSettings: tested),
     .testTarget(
       name: "ConsentStoreTests",
-      dependencies: ["ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", crypto],
+      dependencies: [
+        "ConsentStore", "ConsentCore", "EventFeed", "Postgres", "EmbeddedPostgres", crypto,
+      ],
       swiftSettings: tested),
     .testTarget(
       name: "EventFeedTests", dependencies: ["EventFeed", "ConsentStore", "ConsentCore"],

@@ -22,6 +22,8 @@ public struct SystemFeedClock: FeedClock {
 
   public func now() -> Instant { wall.now() }
 
+  public var doubt: String? { wall.doubt }
+
   public func uptime() -> Int64 {
     let (seconds, attoseconds) = (ContinuousClock.now - start).components
     return seconds * 1_000_000 + attoseconds / 1_000_000_000_000

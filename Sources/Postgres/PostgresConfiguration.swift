@@ -17,6 +17,9 @@ public struct PostgresConfiguration: Sendable {
   public var connectTimeoutSeconds: Int
   /// A server silent for longer than this while it owes an answer counts as lost.
   public var responseTimeout: Duration
+  /// `system_identifier` of the cluster that must answer; `nil` takes any. A server of another
+  /// cluster under the same address is refused when a connection is made.
+  public var systemIdentifier: Int64?
 
   public init(
     conninfo: String,

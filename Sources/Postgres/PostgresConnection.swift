@@ -47,6 +47,7 @@ internal import CLibpq
     guard unsafe PQstatus(handle) == CONNECTION_OK else { throw connectFailure(password) }
     unsafe PQsetnonblocking(handle, 1)
     try applySettings(configuration)
+    if let expected = configuration.systemIdentifier { try requireCluster(expected) }
     notices.removeAll()
   }
 
@@ -64,6 +65,30 @@ internal import CLibpq
   var isInTransaction: Bool {
     let status = unsafe PQtransactionStatus(handle)
     return status == PQTRANS_INTRANS || status == PQTRANS_INERROR
+  }
+
+  /// The number that initdb gave the cluster; a physical copy has it too.
+  public func systemIdentifier() throws(PostgresError) -> Int64 {
+    try execute(
+      PostgresStatement(
+        name: "system_identifier",
+        sql: "SELECT system_identifier FROM pg_catalog.pg_control_system()")
+    ).single().get(0)
+  }
+
+  private func requireCluster(_ expected: Int64) throws(PostgresError) {
+    let found = try systemIdentifier()
+    guard found != expected else { return }
+    isBroken = true
+    throw PostgresError(
+      .connectFailed,
+      "another database cluster answers at this address: its system identifier is \(found) and "
+        + "was \(expected); restart consentd if that is meant")
+  }
+
+  /// A transaction is open and none of its statements has failed.
+  public var isTransactionIntact: Bool {
+    !isBroken && (unsafe PQtransactionStatus(handle)) == PQTRANS_INTRANS
   }
 
   private func connectFailure(_ password: String) -> PostgresError {

@@ -12,13 +12,16 @@ struct Running: Sendable {
   let watch: WatchHub
   let tasks: [Task<Void, Never>]
   let logger: Logger
+  /// An operator vouches for the clock.
+  let confirmClock: @Sendable () -> Void
 
   static func start(_ settings: Settings) async throws -> Running {
     let logger = Logger(label: "consentd")
     let tokens = try TokenFile(contentsOf: settings.tokens)
     let wanted = try settings.organizations.map { try OrganizationFile(contentsOf: $0) }
     let testClock = try settings.testClock.map { try TestClock(path: $0) }
-    let clock: any WallClock = testClock ?? SystemWallClock()
+    let guarded = testClock == nil ? GuardedClock.ofProcess(logger) : nil
+    let clock: any WallClock = testClock ?? guarded ?? SystemWallClock()
     let opened = try await OpenedStore.open(settings, clock: clock, logger: logger)
     do {
       for organization in wanted?.organizations ?? [] {
@@ -26,6 +29,7 @@ struct Running: Sendable {
       }
       let organizations = try await opened.store.organizations()
       try require(organizations, for: tokens, settings)
+      try await guarded?.compare(with: opened.store, organizations)
       return try await serve(
         settings, opened, organizations, tokens, clock: clock, testClock: testClock, logger)
     } catch {
@@ -57,7 +61,7 @@ struct Running: Sendable {
       metrics.advanced($0, to: $1.position)
     }
     let scheduler = ExpiryScheduler(
-      store: store, clock: feedClock,
+      store: store, clock: feedClock, mayTrustClock: { clock.doubt == nil },
       report: { outcome in
         metrics.count(outcome)
         if !outcome.emitted.isEmpty { watch.wake() }
@@ -99,12 +103,22 @@ struct Running: Sendable {
         "address": "\(address)", "organizations": "\(organizations.count)",
         "version": "\(Consentd.version)",
       ])
-    return Running(opened: opened, server: server, watch: watch, tasks: tasks, logger: logger)
+    return Running(
+      opened: opened, server: server, watch: watch, tasks: tasks, logger: logger,
+      confirmClock: {
+        (clock as? GuardedClock)?.confirm()
+        logger.notice("the clock was confirmed by an operator")
+        scheduler.wake()
+      })
   }
 
   /// Serves until a signal comes, then ends in good order: no new calls, calls in flight to their
   /// end, then what works beside them, then the store, then the database.
   func untilEnded(by signals: Signals) async {
+    let confirming = Task { [confirmClock] in
+      for await _ in signals.confirmations { confirmClock() }
+    }
+    defer { confirming.cancel() }
     var received = signals.stream.makeAsyncIterator()
     _ = await received.next()
     logger.info("draining", metadata: ["grace": "30 s"])

@@ -17,46 +17,16 @@ import Testing
     return (database, Bench(store: store, organization: settings.id, clock: clock))
   }
 
-  /// Asks the server again and again until a backend waits for a standby, and ends that backend: its
-  /// transaction is committed and its client is never told.
-  private func endBackendWaitingForStandby(_ database: TestDatabase) throws {
-    let connection = try PostgresConnection(database.administrator())
-    let end = PostgresStatement(
-      name: "end_waiting",
-      sql: """
-        SELECT pg_terminate_backend(pid), pg_sleep(0.02)::text FROM pg_stat_activity
-        WHERE wait_event = 'SyncRep' AND application_name = 'server'
-        """)
-    var isEnded = false
-    for _ in 0..<50_000 where !isEnded { isEnded = try connection.execute(end).rowCount > 0 }
-    #expect(isEnded)
-    try connection.execute(script: "ALTER SYSTEM RESET synchronous_standby_names")
-    try connection.execute(script: "SELECT pg_reload_conf()")
-  }
-
-  private func requireStandby(_ database: TestDatabase) throws {
-    let connection = try PostgresConnection(database.administrator())
-    try connection.execute(script: "ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
-    try connection.execute(script: "SELECT pg_reload_conf()")
-    let current = PostgresStatement(
-      name: "standby_names", sql: "SELECT current_setting('synchronous_standby_names')")
-    for _ in 0..<50_000 {
-      let fresh = try PostgresConnection(database.administrator())
-      if try fresh.execute(current).single().get(0, as: String.self) == "nobody" { return }
-    }
-    Issue.record("the setting never arrived")
-  }
-
   @Test func aWriteWhoseCommitWasNotAnsweredIsMadeOnce() async throws {
     let (database, bench) = try await harmed("lost_reply")
-    try requireStandby(database)
+    try database.requireStandby()
     let runs = Gathered<Int>()
     async let receipt = bench.write { writer in
       runs.add([1])
       return try writer.append(Change(events: [Build.event(.documentStored, "once")]))
         .flatMap { bytes(of: $0) }
     }
-    try endBackendWaitingForStandby(database)
+    try database.endBackendWaitingForStandby()
     let answered = try await receipt
     #expect(answered.reply.chunks() == [1])
     #expect(!answered.replayed)
@@ -96,11 +66,11 @@ import Testing
 
   @Test func decisionsWhoseCommitWasNotAnsweredAreAnsweredFromTheirOwnRow() async throws {
     let (database, bench) = try await harmed("lost_decision")
-    try requireStandby(database)
+    try database.requireStandby()
     async let logged = bench.store.decide(bench.organization) { reader in
       [Build.decision(Build.key(1), at: reader.now, position: 0)]
     }
-    try endBackendWaitingForStandby(database)
+    try database.endBackendWaitingForStandby()
     let answered = try await logged
     #expect(answered.count == 1)
     let after = try await bench.store.decide(bench.organization) { reader in
@@ -174,7 +144,7 @@ import Testing
 }
 
 /// What several tasks found.
-private final class Gathered<Value: Sendable>: Sendable {
+final class Gathered<Value: Sendable>: Sendable {
   private let values = Mutex<[Value]>([])
 
   var all: [Value] { values.withLock { $0 } }

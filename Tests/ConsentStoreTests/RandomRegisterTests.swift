@@ -45,7 +45,7 @@ import Testing
 }
 
 /// What a reader tells, in a form that can be compared: order means nothing.
-private struct Told: Equatable, Sendable {
+struct Told: Equatable, Sendable {
   var facts: [Set<Record>]
   var positions: [UInt64]
   var holdsPart2: [Bool]

@@ -38,6 +38,10 @@ import Testing
       "Synchronization",
       "Dispatch", "Glibc",
     ],
+    "bench-writes": [
+      "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
+      "Synchronization",
+    ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
       "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",

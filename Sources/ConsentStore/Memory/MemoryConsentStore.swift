@@ -47,7 +47,7 @@ public final class MemoryConsentStore: ConsentStore {
     try registers.withLock { registers in
       guard let register = registers[organization] else { throw StoreError.unknownOrganization }
       let view = MemoryView(register, clock: clock.now())
-      let logged = try view.log(try body(view))
+      let logged = try view.log(try refusingPermits(by: clock, body)(view))
       registers[organization] = view.register
       return logged
     }

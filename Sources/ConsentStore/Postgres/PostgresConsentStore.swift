@@ -13,16 +13,26 @@ public final class PostgresConsentStore: ConsentStore {
     public var decisionLanes: Int
     /// Calls of one organization that may wait for a decision.
     public var decisionQueueLimit: Int
+    /// Changes of one organization that may wait for a transaction.
+    public var writeQueueLimit: Int
+    /// Changes that share a transaction at most.
+    public var writeGroupLimit: Int
+    /// How long a transaction holds the organization's lock before it begins no further change.
+    public var writeLockTime: Duration
     /// How long the outcome of a write is looked for when its reply was lost.
     public var resolutionTimeout: Duration
     /// A read that takes longer, with its time in the queue, is cancelled and counts as unavailable.
     public var readTimeout: Duration
     /// The same for the probe of a health check.
     public var probeTimeout: Duration
+    #if DEBUG
+      var brokenWrites: BrokenWrites?
+    #endif
 
     public init(
       masterKeys: [[UInt8]], readLanes: Int = 4, writeLanes: Int = 2, decisionLanes: Int = 2,
-      decisionQueueLimit: Int = 10_000, resolutionTimeout: Duration = .seconds(10),
+      decisionQueueLimit: Int = 10_000, writeQueueLimit: Int = 4_096, writeGroupLimit: Int = 64,
+      writeLockTime: Duration = .milliseconds(20), resolutionTimeout: Duration = .seconds(10),
       readTimeout: Duration = .seconds(25), probeTimeout: Duration = .seconds(2)
     ) {
       self.masterKeys = masterKeys
@@ -30,6 +40,9 @@ public final class PostgresConsentStore: ConsentStore {
       self.writeLanes = writeLanes
       self.decisionLanes = decisionLanes
       self.decisionQueueLimit = decisionQueueLimit
+      self.writeQueueLimit = writeQueueLimit
+      self.writeGroupLimit = writeGroupLimit
+      self.writeLockTime = writeLockTime
       self.resolutionTimeout = resolutionTimeout
       self.readTimeout = readTimeout
       self.probeTimeout = probeTimeout
@@ -41,6 +54,8 @@ public final class PostgresConsentStore: ConsentStore {
   let keys: KeyRing
   let reads: PostgresLanes
   let writes: PostgresLanes
+  let writers: WriteBatchers
+  let history = FeedHistory()
   /// Of its own, so that a health check never waits behind reports.
   private let probes: PostgresLane
   private let deciders: DecisionBatchers
@@ -52,6 +67,14 @@ public final class PostgresConsentStore: ConsentStore {
   ) async throws -> PostgresConsentStore {
     var configuration = configuration
     configuration.searchPath = "consentd"
+    do {
+      // From here on, whoever answers must be of the cluster that answered first.
+      configuration.systemIdentifier = try await PostgresLane(configuration).run {
+        try $0.systemIdentifier()
+      }
+    } catch {
+      throw StoreFailure.public(error)
+    }
     let store = PostgresConsentStore(
       configuration, clock: clock, options: options, keys: try KeyRing(masters: options.masterKeys))
     do {
@@ -75,6 +98,8 @@ public final class PostgresConsentStore: ConsentStore {
     reads = PostgresLanes(configuration, count: max(1, options.readLanes), queueLimit: 4_096)
     probes = PostgresLane(configuration, queueLimit: 64)
     writes = PostgresLanes(configuration, count: max(1, options.writeLanes), queueLimit: 4_096)
+    writers = WriteBatchers(
+      lanes: writes, clock: clock, keys: keys, history: history, options: options)
     deciders = DecisionBatchers(
       lanes: PostgresLanes(
         configuration, count: max(1, options.decisionLanes), queueLimit: 4_096),
@@ -85,10 +110,12 @@ public final class PostgresConsentStore: ConsentStore {
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
   ) async throws -> Result {
     let deadline = ContinuousClock.now + options.readTimeout
-    return try await onceMore { [reads, keys, clock] in
+    return try await onceMore { [reads, keys, clock, history] in
       try await reads.read(deadline: deadline) { connection in
         let entry = try TransactionEntry.read(connection, organization)
-        return try body(PostgresView(connection, entry, keys: keys, clock: clock.now()))
+        let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
+        try history.requireKnownKinds(view)
+        return try body(view)
       }
     }
   }
@@ -97,7 +124,11 @@ public final class PostgresConsentStore: ConsentStore {
     _ organization: OrganizationID,
     _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
   ) async throws -> [LoggedDecision] {
-    try await deciders.decide(organization, body)
+    let body = refusingPermits(by: clock, body)
+    return try await deciders.decide(organization) { [history] reader in
+      if let view = reader as? PostgresView { try history.requireKnownKinds(view) }
+      return try body(reader)
+    }
   }
 
   public func organizations() async throws -> [OrganizationSettings] {
@@ -153,6 +184,7 @@ public final class PostgresConsentStore: ConsentStore {
     reads.stopReads()
     probes.stopReads()
     await deciders.close()
+    await writers.close()
     await writes.close()
     await reads.close()
     await probes.close()

@@ -100,6 +100,7 @@ extension PostgresView {
   }
 
   private func insert(_ tables: RecordRows, due: DueChange) throws {
+    hasWritten = true
     let sets = tables.rowSets
     let large = sets.contains { $0.rows.count > RowSet.copyThreshold }
     if large {

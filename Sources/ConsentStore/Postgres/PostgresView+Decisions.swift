@@ -5,6 +5,7 @@ extension PostgresView {
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] {
     guard let log else { throw InvalidChange("a read logs no decisions") }
     guard !entries.isEmpty else { return [] }
+    hasWritten = true
     let first = try nextLeaf ?? connection.execute(.leafCount, id, log).single().unsigned(0)
     let batch = try DecisionBatch(
       entries: entries, log: log, firstLeaf: first, head: head, organization: id)
@@ -17,6 +18,7 @@ extension PostgresView {
   /// In one round trip, however many there are.
   func put(useReports: [UseReport]) throws {
     guard !useReports.isEmpty else { return }
+    hasWritten = true
     let results = try connection.pipeline { pipeline in
       for report in useReports {
         try pipeline.execute(

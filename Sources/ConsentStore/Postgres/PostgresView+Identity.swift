@@ -10,6 +10,7 @@ extension PostgresView {
     else { throw StoreError.unavailable("the organization has no data keys") }
     let sealed = try KeyRing.seal(
       RecordBody.encode(identity), with: sealing, bound: binding(patient, record))
+    hasWritten = true
     let version: Int32 = try connection.execute(
       .putIdentity, id, patient, record, keyVersion, sealed, now
     ).single().get(0)

@@ -17,6 +17,9 @@ final class PostgresView: FactWriter {
   let log: ID<DecisionLog>?
   /// `nil` until the first entry is logged in this transaction.
   var nextLeaf: UInt64?
+  /// Something may have been written. INVARIANT: set before the first statement that writes, so
+  /// that a body that throws without it has left no trace.
+  var hasWritten = false
 
   init(
     _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,

@@ -12,6 +12,14 @@ enum StoreFailure {
     if error.isCheckViolation() || error.sqlState?.hasPrefix("22") == true {
       return InvalidChange("a value cannot be stored")
     }
+    if error.isDiskFull {
+      return StoreError.unavailable(
+        "the database's disk is full and nothing can be recorded; make room on it (\(error))")
+    }
+    if error.isReadOnly {
+      return StoreError.unavailable(
+        "the database takes no writes; it is not the primary, or set to read only (\(error))")
+    }
     switch error.kind {
     case .queueFull: return StoreError.overloaded
     case .decoding: return StoreError.unreadable(error.description)

@@ -29,11 +29,10 @@ struct TransactionEntry {
     try pipeline.execute(.enter, "{\(organization)}")
   }
 
-  /// A standby may be behind, so it answers nothing.
+  /// A standby may be behind and a server without fsync forgets: neither answers anything.
   static func checkEntered(_ result: PostgresResult) throws {
-    guard try result.single().get(1, as: Bool.self) == false else {
-      throw StoreError.unavailable("the database is in recovery; it is not the primary")
-    }
+    let state = try ServerState(result.single(), from: 1)
+    if let problem = state.problem { throw StoreError.unavailable(problem) }
   }
 
   /// INVARIANT: exactly one row of the organization is visible; an invisible one is an error and
@@ -50,8 +49,7 @@ extension PostgresStatement {
   static let enter = PostgresStatement(
     name: "enter",
     sql: """
-      SELECT pg_catalog.set_config('consentd.organizations', $1, true),
-        pg_catalog.pg_is_in_recovery()
+      SELECT pg_catalog.set_config('consentd.organizations', $1, true), \(ServerState.columns)
       """)
   static let organization = PostgresStatement(
     name: "organization",

@@ -91,12 +91,15 @@ struct TestDatabase: Sendable {
 
   /// - Parameter lanes: few, because the tests of a process run at the same time.
   func store(
-    clock: any WallClock, masterKeys: [[UInt8]] = [masterKey], lanes: Int = 1
+    clock: any WallClock, masterKeys: [[UInt8]] = [masterKey], lanes: Int = 1,
+    through server: PostgresConfiguration? = nil,
+    _ change: (inout PostgresConsentStore.Options) -> Void = { _ in }
   ) async throws -> PostgresConsentStore {
-    try await PostgresConsentStore.open(
-      server, clock: clock,
-      options: PostgresConsentStore.Options(
-        masterKeys: masterKeys, readLanes: lanes, writeLanes: lanes, decisionLanes: lanes))
+    var options = PostgresConsentStore.Options(
+      masterKeys: masterKeys, readLanes: lanes, writeLanes: lanes, decisionLanes: lanes)
+    change(&options)
+    return try await PostgresConsentStore.open(
+      server ?? self.server, clock: clock, options: options)
   }
 
   /// Runs SQL as the administrator, whom row security does not bind.

@@ -1,4 +1,5 @@
 import ConsentCore
+import ConsentStore
 import EventFeed
 import Synchronization
 

@@ -1,0 +1,49 @@
+internal import ConsentCore
+
+/// One caller's change on its way into a transaction.
+struct PendingWrite: Sendable {
+  typealias Body = @Sendable (any FactWriter) throws -> [UInt8]
+
+  let caller: String
+  let key: ReplyKey
+  /// The log that the change's own decisions go to, such as that of an emergency override.
+  let log: ID<DecisionLog>
+  let body: Body
+  /// An earlier try ran `body` and may have committed: the reply found then is no replay.
+  var mayStand = false
+
+  init(caller: String, key: IdempotencyKey?, body: @escaping Body) {
+    self.caller = caller
+    self.key = ReplyKey(key)
+    log = PostgresConsentStore.randomID()
+    self.body = body
+  }
+
+  /// PostgreSQL stores no text with a NUL. It is refused before it meets others' changes.
+  var canBeStored: Bool { ![caller, key.caller, key.key].contains { $0.utf8.contains(0) } }
+}
+
+/// Under which key the reply of a write is found again. A write without a caller's key gets one of
+/// its own, so that a lost reply can always be resolved.
+struct ReplyKey: Sendable {
+  var origin: Int16
+  var caller: String
+  var key: String
+  var contentSHA256: [UInt8]
+
+  init(_ key: IdempotencyKey?) {
+    origin = key == nil ? 2 : 1
+    caller = key?.caller ?? ""
+    let own: ID<Record> = PostgresConsentStore.randomID()
+    self.key = key?.key ?? own.description
+    contentSHA256 = key?.contentSHA256 ?? []
+  }
+
+  var name: Name { Name(origin: origin, caller: caller, key: key) }
+
+  struct Name: Hashable {
+    var origin: Int16
+    var caller: String
+    var key: String
+  }
+}

@@ -1,0 +1,129 @@
+internal import ConsentCore
+internal import Postgres
+
+/// Runs several changes of one organization in one transaction: one lock, one head, one look-up of
+/// replies, each body in turn, one COMMIT.
+///
+/// Each change sees those before it: its view begins at the head that they left.
+///
+/// INVARIANT: an outcome is told after COMMIT only, also a failure: what a body refused, it may have
+/// refused for a neighbour's change, which stands only then.
+struct WriteGroup: Sendable {
+  let organization: OrganizationID
+  let keys: KeyRing
+  let clock: any WallClock
+  let history: FeedHistory
+  let seen = SeenHead()
+  let options: PostgresConsentStore.Options
+
+  struct Outcome: Sendable {
+    var result: Result<WriteReceipt, any Error>
+    /// The body ran and its reply is recorded with this transaction.
+    var isNew: Bool
+  }
+
+  /// What one transaction did.
+  struct Attempt: Sendable {
+    /// For the changes from the front; those after them were not begun.
+    var outcomes: [Outcome] = []
+    /// Changes whose bodies were begun: one more than outcomes if a body broke the transaction.
+    var begun = 0
+    /// The feed before and after them.
+    var before = FeedHead.empty
+    var head = FeedHead.empty
+    /// Why the outcomes do not hold; `nil` if they do.
+    var failure: (any Error)?
+  }
+
+  func run(_ changes: [PendingWrite], _ connection: PostgresConnection) -> Attempt {
+    var attempt = Attempt()
+    do {
+      try connection.begin(isolation: .readCommitted)
+      let hasWritten: Bool
+      do {
+        hasWritten = try fill(&attempt, changes, connection)
+      } catch {
+        // The error of a body is the one to report; a connection that cannot even roll back is
+        // broken, and the server then undoes the transaction.
+        try? connection.rollback()
+        throw error
+      }
+      guard hasWritten else {
+        try connection.rollback()
+        return attempt
+      }
+      try connection.commit()
+      seen.set(attempt.head)
+      history.advance(organization, from: attempt.before, to: attempt.head)
+    } catch {
+      attempt.failure = error
+      // Where no body was begun there is nothing whose outcome could be unknown.
+      if attempt.begun == 0, var error = error as? PostgresError {
+        error.outcomeUnknown = false
+        attempt.failure = error
+      }
+    }
+    return attempt
+  }
+
+  /// - Returns: whether there is anything to commit.
+  private func fill(
+    _ attempt: inout Attempt, _ changes: [PendingWrite], _ connection: PostgresConnection
+  ) throws -> Bool {
+    let results = try connection.pipeline { pipeline in
+      _ = try TransactionEntry.enter(&pipeline, organization)
+      try pipeline.execute(.lockOrganization, organization)
+      try pipeline.execute(.head, organization)
+      _ = try WriteReplies.lookUp(changes, of: organization, &pipeline)
+    }
+    try TransactionEntry.checkEntered(results.result(0))
+    var entry = try TransactionEntry(organization, results.result(1), head: results.result(2))
+    var replies = try WriteReplies(results.result(3), of: organization)
+    let first = PostgresView(connection, entry, keys: keys, clock: clock.now())
+    try seen.require(first, comparingChains: !options.isBroken(.trustsPositions))
+    try history.requireKnownKinds(first)
+    attempt.before = entry.head
+    attempt.head = entry.head
+    let end = ContinuousClock.now + options.writeLockTime
+    for change in changes {
+      // Whoever waits for the lock on another node waits for the group, not for the queue.
+      if attempt.begun > 0, ContinuousClock.now >= end { break }
+      attempt.begun += 1
+      let view = PostgresView(
+        connection, entry, keys: keys, clock: clock.now(), caller: change.caller, log: change.log)
+      attempt.outcomes.append(try outcome(of: change, view, &replies))
+      entry.head = view.head
+      attempt.head = view.head
+    }
+    guard !replies.isEmpty else { return false }
+    try replies.insert(connection)
+    return true
+  }
+
+  /// - Throws: what ends the transaction for all.
+  private func outcome(
+    of change: PendingWrite, _ view: PostgresView, _ replies: inout WriteReplies
+  ) throws -> Outcome {
+    let reply: [UInt8]
+    do {
+      if let earlier = try replies.reply(to: change.key) {
+        try replies.addReplay(of: change.key, head: earlier.head, at: view.now)
+        let receipt = WriteReceipt(
+          reply: earlier.bytes, head: earlier.head, replayed: !change.mayStand)
+        return Outcome(result: .success(receipt), isNew: false)
+      }
+      reply = try change.body(view)
+    } catch {
+      // Only what left no trace is the change's own affair.
+      let isOwn = !view.hasWritten && view.connection.isTransactionIntact
+      guard isOwn || options.isBroken(.keepsPartialWrites) else { throw error }
+      return Outcome(result: .failure(error), isNew: false)
+    }
+    guard view.connection.isTransactionIntact else {
+      throw PostgresError(.misuse, "a body went on after its transaction had failed")
+    }
+    try replies.add(reply, to: change.key, head: view.head, at: view.now)
+    let receipt = WriteReceipt(reply: reply, head: view.head, replayed: false)
+    return Outcome(result: .success(receipt), isNew: true)
+  }
+}
