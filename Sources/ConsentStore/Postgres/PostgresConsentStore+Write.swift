@@ -68,7 +68,7 @@ struct WriteAttempt: Sendable {
 
   /// - Parameter resolving: an earlier try may have committed; its reply then is not a replay.
   func run(_ connection: PostgresConnection, resolving: Bool) throws -> WriteReceipt {
-    try connection.transaction(isolation: .readCommitted) { connection in
+    let receipt = try connection.transaction(isolation: .readCommitted) { connection in
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
         try pipeline.execute(.lockOrganization, organization)
@@ -83,12 +83,16 @@ struct WriteAttempt: Sendable {
       if let row = try results.result(3).first {
         return try replay(row, view, resolving: resolving)
       }
+      StopPoint.writeLocked.reached()
       let reply = try body(view)
       try connection.execute(
         .putReply, organization, key.origin, key.caller, key.key, key.contentSHA256, reply,
         column(view.head.position), view.now)
+      StopPoint.writeInserted.reached()
       return WriteReceipt(reply: reply, head: view.head, replayed: false)
     }
+    StopPoint.writeCommitted.reached()
+    return receipt
   }
 
   /// An acknowledgement leaves only after a transaction that wrote, so this one writes too.
