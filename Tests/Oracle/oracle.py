@@ -115,10 +115,25 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
         say(f"VIOLATION (seed {seed}) {text}")
         totals.violations.append(text)
     for found, history in judged:
-        for violation in found[:5]:
-            show(violation, history, seed)
+        rules = {}
+        for violation in found:
+            rules.setdefault(violation.rule, []).append(violation)
+        for rule, own in rules.items():
+            say(f"{len(own)} violations of: {rule}")
+            for violation in own[:2]:
+                show(violation, history, seed)
         totals.violations += found
     return workload
+
+
+def tell_logs(cluster):
+    """What the nodes themselves call errors."""
+    for node in cluster.nodes:
+        text = (cluster.folder / f"node{node.number}.log").read_text(errors="replace")
+        lines = [line for line in text.splitlines() if " error " in line
+                 and "store unavailable" not in line and "not serving" not in line]
+        for line in lines[:10]:
+            say(f"  log of node {node.number}: {line[:400]}")
 
 
 def finish(cluster, totals, seed):
@@ -127,6 +142,7 @@ def finish(cluster, totals, seed):
     say(f"slowest write beside a node that stood still with the lock: {totals.slowest_lock:.2f} s")
     say(totals.line())
     if totals.violations:
+        tell_logs(cluster)
         say(f"FAILED: {len(totals.violations)} violations; again with --seed {seed}")
         return 1
     say("zero violations")
@@ -137,7 +153,7 @@ def short(arguments):
     seed = arguments.seed
     say(f"seed {seed}")
     totals = Totals()
-    cluster = Cluster(seed)
+    cluster = Cluster(seed, organizations=2)
     try:
         round_of(cluster, cluster.organizations[0], seed, arguments.seconds, totals)
         return finish(cluster, totals, seed)

@@ -3,11 +3,11 @@
 import bisect
 import collections
 import dataclasses
+import json
 
 import grpc
 
 from desk import check, clocks, events
-from consent.v1 import audit_service_pb2 as audit
 from history import Answer
 from linearizable import Call, first_contradiction
 from register import retried
@@ -35,20 +35,32 @@ def feed(register, stubs):
         after = page.events[-1].position
 
 
-def logged(register, stubs):
-    """Every logged decision, id to record."""
-    found, token, again = {}, "", []
-    while True:
-        page = retried(lambda: stubs.audit.ListDecisions(
-            audit.ListDecisionsRequest(page_size=1000, page_token=token), timeout=60,
-            metadata=register.metadata))
-        for entry in page.decisions:
-            if entry.decision.decision_id in found:
-                again.append(entry.decision.decision_id)
-            found[entry.decision.decision_id] = entry
-        token = page.next_page_token
-        if not token:
-            return found, again
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a record of the decision log says."""
+    permits: bool
+    position: int
+    image: str
+    journal: str
+    request: str
+
+
+def logged(register):
+    """Every logged decision of the organization, id to entry. From the table: reading a hundred
+    thousand through ListDecisions takes longer than the run."""
+    found = {}
+    for log, leaf, text in register.cluster.database.sql(
+            "SELECT log_id, leaf, encode(record, 'hex') FROM consentd.decision_log "
+            f"WHERE organization_id = '{register.organization}'", timeout=120):
+        record = bytes.fromhex(text)
+        assert record[0] == 1, "a record of another version: teach this how to read it"
+        body = json.loads(record[1:])
+        request, decision = body["request"], body["decision"]
+        found[f"{log}:{leaf}"] = Entry(
+            decision["effect"] == 1, decision["position"],
+            request["image"].removeprefix("dicom:"),
+            request["recipient"]["identifier"]["value"], request["actor"]["user"]["value"])
+    return found
 
 
 def check_events(history, rows):
@@ -134,12 +146,15 @@ def check_positions(register, history, rows):
                 values[bisect.bisect_right(at, answer.position) - 1] != answer.permits:
             yield Violation("answers are the feed's", f"{answer} contradicts the feed, which "
                             f"changes at {list(zip(at, values))}", answer.key)
-    yield from _not_before(history)
+    yield from _not_before(history, rows)
 
 
-def _not_before(history):
-    """Real time: no position goes back below one that an acknowledgement has told before."""
-    told = sorted((c.end, c.position) for c in history.changes if c.position is not None)
+def _not_before(history, rows):
+    """Real time: no answer is taken before a change that was acknowledged before its question."""
+    at = {(grant, row.kind): row.position.position for row in rows for grant in row.grant_ids}
+    told = sorted(
+        (c.end, at.get((c.grant, GRANTED if c.permits else REVOKED), c.position))
+        for c in history.changes if c.position is not None)
     instants, highest, most = [], [], 0
     for end, position in told:
         most = max(most, position)
@@ -152,11 +167,9 @@ def _not_before(history):
                             f"{answer} is before position {highest[before - 1]}", answer.key)
 
 
-def check_log(history, log, again):
+def check_log(history, log):
     """Every decision that a client saw is logged once, as it was told, and no request is logged
     twice."""
-    for decision in again:
-        yield Violation("logged once", f"{decision} is listed twice")
     seen = {}
     for answer in history.answers:
         other = seen.setdefault(answer.decision, answer)
@@ -165,13 +178,10 @@ def check_log(history, log, again):
         entry = log.get(answer.decision)
         if entry is None:
             yield Violation("every answer is logged", f"{answer} is not in the log", answer.key)
-        elif (entry.decision.effect == 1, entry.decision.position.position,
-              entry.request.image.sop_instance_uid, entry.request.actor.user.value) != \
-                (answer.permits, answer.position, answer.image, answer.request):
+        elif (entry.permits, entry.position, entry.image, entry.request) != (
+                answer.permits, answer.position, answer.image, answer.request):
             yield Violation("logged as told", f"{answer} is logged as {entry}", answer.key)
-    requests = collections.Counter(
-        (e.request.actor.user.value, e.request.image.sop_instance_uid,
-         e.request.recipient.identifier.value) for e in log.values())
+    requests = collections.Counter((e.request, e.image, e.journal) for e in log.values())
     for (name, image, recipient), times in requests.items():
         if times > 1:
             yield Violation("logged once", f"request {name} for {image}, {recipient} is logged "
@@ -201,7 +211,7 @@ def check_all(register, history, stubs, explained=0, dice=None, log=True):
     found += check_positions(register, history, rows)
     found += check_events(history, rows)
     if log:
-        found += check_log(history, *logged(register, stubs))
+        found += check_log(history, logged(register))
     if explained and history.answers:
         some: list[Answer] = dice.sample(history.answers, min(explained, len(history.answers)))
         found += check_explained(register, stubs, some)

@@ -21,7 +21,7 @@ GIVE_UP_SECONDS = 20
 
 
 class Workload:
-    def __init__(self, register, seed, writers=4, readers=6, fault=None):
+    def __init__(self, register, seed, writers=8, readers=4, fault=None):
         self.register = register
         self.seed = seed
         self.gate = Gate()
@@ -162,7 +162,7 @@ class Workload:
                     key = dice.choice(hot) if hot and dice.random() < 0.7 else dice.choice(keys)
                     self.ask_one(number, key, dice.choice(self.register.images[key.patient]))
                     continue
-                some = dice.sample(keys, dice.randint(4, min(40, len(keys))))
+                some = dice.sample(keys, dice.randint(2, 12))
                 some = list(dict.fromkeys(hot + some))
                 self.ask(number, [(k, dice.choice(self.register.images[k.patient]))
                                   for k in some])
@@ -238,4 +238,5 @@ class Workload:
                             self.watched = message.event.position
                 except grpc.RpcError as error:
                     if not is_lost(error):
-                        self.unexpected(f"watch on node {number}", error)
+                        self.unexpected(f"watch on node {number} after {after.position} "
+                                        f"{after.chain.hex()[:8]}", error)
