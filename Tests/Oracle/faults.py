@@ -32,7 +32,7 @@ class Faults:
         self.failure = None
         self.thread = None
         chances = {self.kill_node: 2, self.stop_node: 3, self.end_sessions: 3,
-                   self.restart_database: 1, self.cut: 3, self.stop_at_point: 3}
+                   self.restart_database: 1, self.cut: 3, self.stop_at_point: 3, self.hold_at_lock: 1}
         self.chances = {f: n for f, n in chances.items()
                         if kinds is None or f.__name__ in kinds}
 
@@ -126,6 +126,17 @@ class Faults:
         else:
             self.wanted.wait(self.dice.uniform(0.5, 3.0))
         node.signal(signal.SIGCONT)
+
+    def hold_at_lock(self):
+        """A node falls silent in the middle of what it sends with the lock, as one does that is
+        stopped or cut off between two packets."""
+        before = self.cluster.proxy.set(hold=1).get("hold", 0)
+        try:
+            counts = until(lambda: (c := self.cluster.proxy.counts()).get("hold", 0) > before and c,
+                           5, "no write to hold")
+        except Gone:
+            return self.cluster.proxy.set()
+        self.write_elsewhere(self.cluster.nodes[counts["held"] - 1])
 
     def write_elsewhere(self, stopped):
         """The lock of a node that stands still is let go: others write again soon."""

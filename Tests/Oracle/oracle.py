@@ -26,8 +26,10 @@ class Totals:
         self.slowest_lock = 0.0
         self.violations = []
 
-    def add(self, history):
-        self.checks += len(history.answers)
+    def add(self, workload):
+        history = workload.history
+        self.checks += workload.lost_answers + len(history.answers)
+        self.revocations += workload.lost_revocations
         self.permits += sum(a.permits for a in history.answers)
         answered = [c for c in history.changes if c.position is not None]
         self.grants += sum(c.permits for c in answered)
@@ -107,7 +109,7 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
     workload.pause()
     verify()
     workload.end()
-    totals.add(workload.history)
+    totals.add(workload)
     for name, count in faults.counts.items():
         totals.faults[name] = totals.faults.get(name, 0) + count
     totals.slowest_lock = max(totals.slowest_lock, faults.slowest_lock)

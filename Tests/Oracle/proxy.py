@@ -8,6 +8,8 @@ One line of JSON on standard input sets the chances, for example {"reply": 0.01}
   before  the connection is lost just before the COMMIT reaches the server
   late    the connection is lost, and the COMMIT reaches the server a moment later
   stall   a message to the server stays on its way for a moment, with all behind it
+  hold    once: of what a node sends while it has the organization's lock only the first message
+          arrives, and the rest six seconds later; "held" then counts from 1 which node it was
 
 An empty line is answered with the counts of what was done, as JSON.
 """
@@ -34,10 +36,13 @@ def happens(what):
 class Session:
     """One connection of a node and the one to the server that belongs to it."""
 
-    def __init__(self, node_reader, node_writer, server_reader, server_writer):
+    def __init__(self, number, node_reader, node_writer, server_reader, server_writer):
+        self.number = number
         self.node_reader, self.node_writer = node_reader, node_writer
         self.server_reader, self.server_writer = server_reader, server_writer
         self.commits = set()  # names of prepared COMMITs
+        self.locks = set()  # names of prepared locks of an organization
+        self.has_lock = False
         self.buffer = bytearray()
         self.started = False
         self.lose_reply = False
@@ -68,9 +73,17 @@ class Session:
     async def to_server(self):
         while data := await self.node_reader.read(1 << 16):
             self.buffer += data
-            whole, commit = self.messages()
+            had_lock = self.has_lock
+            whole, commit, first = self.messages()
             if not whole:
                 continue
+            if had_lock and self.has_lock and chances["hold"] and first < len(whole):
+                chances["hold"] = 0
+                counts["hold"] += 1
+                counts["held"] = self.number + 1
+                self.server_writer.write(whole[:first])
+                await asyncio.sleep(6)
+                whole, commit = whole[first:], None
             if commit is not None:
                 if happens("before"):
                     self.server_writer.write(whole[:commit])
@@ -99,8 +112,9 @@ class Session:
             pass
 
     def messages(self):
-        """Whole messages to pass on, and where in them a COMMIT begins (frontend protocol 3)."""
-        at, commit = 0, None
+        """Whole messages to pass on, where in them a COMMIT begins, and where the first one ends
+        (frontend protocol 3)."""
+        at, commit, first = 0, None, 0
         while True:
             rest = len(self.buffer) - at
             if not self.started:
@@ -120,33 +134,40 @@ class Session:
                 break
             if self.is_commit(self.buffer[at], at + 5, at + length):
                 commit = at
+                self.has_lock = False
             at += length
+            first = first or at
         whole = bytes(self.buffer[:at])
         del self.buffer[:at]
-        return whole, commit
+        return whole, commit, first
 
     def is_commit(self, kind, start, end):
         if kind == 0x50:  # Parse: name, text
             name, text = bytes(self.buffer[start:end]).split(b"\0")[:2]
-            if text.strip().upper() == b"COMMIT":
+            if text.strip().upper() in (b"COMMIT", b"ROLLBACK"):
                 self.commits.add(name)
-        elif kind == 0x42 and self.commits:  # Bind: portal, name
+            if b"FOR NO KEY UPDATE" in text:
+                self.locks.add(name)
+        elif kind == 0x42:  # Bind: portal, name
             middle = self.buffer.find(b"\0", start, end)
             last = self.buffer.find(b"\0", middle + 1, end)
-            return bytes(self.buffer[middle + 1:last]) in self.commits
+            name = bytes(self.buffer[middle + 1:last])
+            if name in self.locks:
+                self.has_lock = True
+            return name in self.commits
         elif kind == 0x51:  # Query
             return bytes(self.buffer[start:end]).strip(b"\0; ").upper() == b"COMMIT"
         return False
 
 
-async def serve(node, server):
+async def serve(number, node, server):
     async def accept(reader, writer):
         try:
             server_reader, server_writer = await asyncio.open_unix_connection(server)
         except OSError:
             return writer.close()
         try:
-            await Session(reader, writer, server_reader, server_writer).run()
+            await Session(number, reader, writer, server_reader, server_writer).run()
         except (ConnectionError, asyncio.CancelledError):
             pass
 
@@ -155,8 +176,8 @@ async def serve(node, server):
 
 async def main(seed, server, nodes):
     dice.seed(seed)
-    for node in nodes:
-        await serve(node, server)
+    for number, node in enumerate(nodes):
+        await serve(number, node, server)
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)

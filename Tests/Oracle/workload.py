@@ -14,14 +14,18 @@ from register import is_lost
 from desk import check, clocks, events
 from history import Answer, Change, Gate, History
 
-CHECK_SECONDS = 5
+CHECK_SECONDS = 4
 WRITE_SECONDS = 5
 # A write without a reply for so long is given up: it may have taken effect, or never will.
 GIVE_UP_SECONDS = 20
 
 
+def revocations(history):
+    return sum(not c.permits for c in history.changes if c.position is not None)
+
+
 class Workload:
-    def __init__(self, register, seed, writers=8, readers=4, fault=None):
+    def __init__(self, register, seed, writers=12, readers=8, fault=None):
         self.register = register
         self.seed = seed
         self.gate = Gate()
@@ -35,6 +39,8 @@ class Workload:
         self.watched = clocks.FeedPosition()
         self.failure = None
         self.threads = []
+        # What was told and judged, and lost in a fail-over since.
+        self.lost_answers = self.lost_revocations = 0
         keys = list(register.keys)
         random.Random(seed).shuffle(keys)
         for number in range(writers):
@@ -79,6 +85,8 @@ class Workload:
     def restore(self, state):
         """Forgets what came after. A change without a reply may still come about, later."""
         open_ones = [c for c in self.history.changes if c.position is None]
+        self.lost_answers += len(self.history.answers) - len(state[0].answers)
+        self.lost_revocations += revocations(self.history) - revocations(state[0])
         self.history, grants, retired, self.watched = state
         known = {(c.key, c.start) for c in self.history.changes}
         for change in open_ones:
@@ -162,7 +170,7 @@ class Workload:
                     key = dice.choice(hot) if hot and dice.random() < 0.7 else dice.choice(keys)
                     self.ask_one(number, key, dice.choice(self.register.images[key.patient]))
                     continue
-                some = dice.sample(keys, dice.randint(2, 12))
+                some = dice.sample(keys, dice.randint(4, 20))
                 some = list(dict.fromkeys(hot + some))
                 self.ask(number, [(k, dice.choice(self.register.images[k.patient]))
                                   for k in some])

@@ -20,6 +20,7 @@ extension PostgresConsentStore {
       } catch let error as PostgresError {
         outcomeIsOpen = outcomeIsOpen || error.outcomeUnknown
         failures += 1
+        if error.isLockTimeout { await endSilentHolders() }
         // Once a commit may stand, the database is asked again for longer: only the idempotency
         // record, read under the lock, tells. An error after that look-up is the body's or final.
         let mayTryAgain = outcomeIsOpen ? ContinuousClock.now < deadline : failures < 3
