@@ -31,10 +31,14 @@ class Faults:
         self.wanted = threading.Event()
         self.failure = None
         self.thread = None
-        chances = {self.kill_node: 2, self.stop_node: 3, self.end_sessions: 3,
-                   self.restart_database: 1, self.cut: 3, self.stop_at_point: 3, self.hold_at_lock: 1}
-        self.chances = {f: n for f, n in chances.items()
-                        if kinds is None or f.__name__ in kinds}
+        times = {self.kill_node: 2, self.stop_node: 3, self.end_sessions: 2,
+                 self.restart_database: 2, self.cut: 4, self.hold_at_lock: 1,
+                 self.stop_at_point: len(self.points)}
+        self.cards = [f for f, n in times.items() for _ in range(n)
+                      if kinds is None or f.__name__ in kinds]
+        self.deck = []
+        # Every card has been played.
+        self.all_happened = threading.Event()
 
     def start(self):
         self.wanted.clear()
@@ -54,10 +58,14 @@ class Faults:
 
     def _run(self):
         try:
-            while not self.wanted.wait(self.dice.uniform(0.1, 0.8)):
-                fault = self.dice.choices(list(self.chances), list(self.chances.values()))[0]
+            while not self.wanted.wait(self.dice.uniform(0.1, 0.5)):
+                if not self.deck:
+                    self.deck = self.dice.sample(self.cards, len(self.cards))
+                fault = self.deck.pop()
                 self.note(fault.__name__)
                 fault()
+                if not self.deck:
+                    self.all_happened.set()
         except Exception as error:
             self.failure = error
 
@@ -77,7 +85,7 @@ class Faults:
     def stop_node(self):
         node = self.node()
         node.signal(signal.SIGSTOP)
-        self.wanted.wait(self.dice.uniform(0.2, 3.0))
+        self.wanted.wait(self.dice.uniform(0.2, 2.5))
         node.signal(signal.SIGCONT)
 
     def end_sessions(self):
@@ -124,7 +132,7 @@ class Faults:
         if point in ("write.locked", "write.inserted"):
             self.write_elsewhere(node)
         else:
-            self.wanted.wait(self.dice.uniform(0.5, 3.0))
+            self.wanted.wait(self.dice.uniform(0.3, 2.5))
         node.signal(signal.SIGCONT)
 
     def hold_at_lock(self):

@@ -55,12 +55,12 @@ def attempt(cluster, organization, seed, what, is_client):
     workload.start()
     try:
         for _ in range(SLICES):
-            if faults.chances:
+            if faults.cards:
                 faults.start()
             workload.resume()
             time.sleep(SECONDS)  # the length of a slice
             workload.pause()
-            if faults.chances:
+            if faults.cards:
                 faults.end()
             found = check_all(register, workload.history, register.stubs[0], 10, dice)
             if found:

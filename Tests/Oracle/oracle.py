@@ -3,6 +3,8 @@
 Usage: oracle.py short   [--seed N] [--seconds N]
        oracle.py soak    [--seed N] [--minutes N] [--checks N] [--revocations N]
        oracle.py mutants [--seed N] [--only NAME]
+
+--seconds is the most that a round of faults may take; it ends when each has happened.
 """
 
 import argparse
@@ -95,16 +97,10 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
 
     workload.start()
     faults.start()
-    time.sleep(seconds)  # how long the faults go on
-    failed_over = fail_over and not judged
-    if failed_over:
-        lost = 0
-        for violation in lose_positions(cluster, register, workload, faults, dice, seconds / 8,
-                                        verify):
-            lost += 1
-            if lost > 20:
-                break
-        time.sleep(seconds / 8)
+    faults.all_happened.wait(seconds)
+    if fail_over:
+        for _ in lose_positions(cluster, register, workload, faults, dice, 4, verify):
+            break  # one is enough to fail
     faults.end()
     workload.pause()
     verify()
@@ -171,7 +167,7 @@ def soak(arguments):
     cluster = Cluster(seed, organizations=2000)
     try:
         for number, organization in enumerate(cluster.organizations):
-            round_of(cluster, organization, f"{seed}-{number}", 60, totals,
+            round_of(cluster, organization, f"{seed}-{number}", 90, totals,
                      fail_over=number % 3 == 2)
             say(totals.line())
             done = (totals.checks >= arguments.checks
@@ -188,7 +184,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["short", "soak", "mutants"])
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10 ** 6))
-    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--checks", type=int, default=1_000_000)
     parser.add_argument("--revocations", type=int, default=10_000)
