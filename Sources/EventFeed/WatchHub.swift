@@ -80,10 +80,10 @@ public actor WatchHub {
       cursor = given
       try await compare(given, of: organization)
     case .afterPosition(let position):
-      guard let held = try await source.page(organization, after: position, limit: 1).start else {
-        throw WatchError.historyReplaced(at: position)
-      }
+      let page = try await source.page(organization, after: position, limit: 1)
+      guard let held = page.start else { throw WatchError.historyReplaced(at: position) }
       cursor = WatchCursor(held)
+      try await refreshIfStale(page, of: organization)
     case .now:
       // Read anew: what was acknowledged before this call is not "from now on".
       guard let head = try await source.publishableHeads([organization])[organization] else {
@@ -121,7 +121,9 @@ public actor WatchHub {
       switch feed.tail.slice(after: cursor, limit: configuration.rowsPerPage) {
       case .rows(let held): rows = held
       case .behind: rows = try await readRows(of: organization, after: cursor, to: feed.tail.end)
-      case .diverged: throw WatchError.historyReplaced(at: cursor.position)
+      case .diverged:
+        try await compare(cursor, of: organization)
+        continue
       case .atEnd, .ahead:
         // Above what this node has read no heartbeat can say what was seen.
         let isAhead = cursor.position > feed.tail.end.position
@@ -154,10 +156,26 @@ public actor WatchHub {
 
   /// - Throws: `WatchError.historyReplaced` unless the stored feed holds `cursor`.
   private func compare(_ cursor: WatchCursor, of organization: OrganizationID) async throws {
-    let start = try await source.page(organization, after: cursor.position, limit: 1).start
-    guard start?.chain == cursor.chain else {
+    let page = try await source.page(organization, after: cursor.position, limit: 1)
+    guard page.start?.chain == cursor.chain else {
       throw WatchError.historyReplaced(at: cursor.position)
     }
+    try await refreshIfStale(page, of: organization)
+  }
+
+  /// A feed that went back to an earlier state of itself: what is held of it may have been lost,
+  /// and only the stored feed tells which of two histories a cursor belongs to.
+  private func refreshIfStale(_ page: FeedPage, of organization: OrganizationID) async throws {
+    guard let feed = feeds[organization], let start = page.start else { return }
+    switch feed.tail.slice(after: WatchCursor(start), limit: 1) {
+    case .rows(let held) where held.first == page.rows.first: return
+    case .behind where !page.rows.isEmpty: return
+    case .atEnd, .ahead: return
+    case .rows, .behind, .diverged: break
+    }
+    guard await poll(only: [organization]), let now = feeds[organization],
+      now.generation != feed.generation || now.tail.end != feed.tail.end
+    else { throw WatchError.unavailable }
   }
 
   private func readRows(
@@ -171,6 +189,11 @@ public actor WatchHub {
       throw WatchError.historyReplaced(at: cursor.position)
     }
     let rows = page.rows.prefix { $0.position <= end.position }
+    if page.rows.isEmpty {
+      // The feed has gone back to the cursor; nothing is told before that is taken in.
+      try await refreshIfStale(page, of: organization)
+      return []
+    }
     guard !rows.isEmpty, rows.follow(cursor.position) else {
       throw StoreError.unreadable("feed has a gap after position \(cursor.position)")
     }

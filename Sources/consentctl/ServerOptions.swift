@@ -24,6 +24,10 @@ struct ServerOptions: ParsableArguments {
     guard let text = url ?? environment["CONSENTD_URL"] else {
       throw CommandFailure.usage("which service? Set CONSENTD_URL or give --url")
     }
+    return try Self.endpoint(text)
+  }
+
+  static func endpoint(_ text: String) throws -> (host: String, port: Int) {
     guard let parsed = URLComponents(string: text), parsed.scheme == "http",
       let host = parsed.host, let port = parsed.port
     else {

@@ -9,6 +9,6 @@ struct Consentd: AsyncParsableCommand {
     abstract:
       "Answers whether a medical image may be used: consent and authorization, in real time.",
     version: version,
-    subcommands: [Serve.self, Migrate.self, Init.self],
+    subcommands: [Serve.self, Migrate.self, Init.self, Database.self],
     defaultSubcommand: Serve.self)
 }

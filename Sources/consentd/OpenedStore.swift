@@ -21,14 +21,17 @@ struct OpenedStore: Sendable {
       }
       let key = try MasterKey(contentsOf: path)
       return OpenedStore(
-        store: try await open(conninfo, key, settings, clock: clock), embedded: nil)
+        store: try await open(conninfo, key, settings.lanes, clock: clock), embedded: nil)
     case .embedded(let directory):
       let server = try await EmbeddedPostgres.start(directory: directory) { line in
         logger.notice("postgres", metadata: ["said": "\(line)"])
       }
       do {
         let path = settings.masterKeyFile ?? directory + "/master.key"
-        let store = try await open(server, keyPath: path, settings, clock: clock)
+        // A password of this run: nobody else logs in, and nothing has to be kept.
+        let store = try await open(
+          server, keyPath: path, password: PrivateFile.randomPassword(), settings.lanes,
+          clock: clock)
         return OpenedStore(store: store, embedded: server)
       } catch {
         try? await server.stop()
@@ -42,22 +45,23 @@ struct OpenedStore: Sendable {
     try? await embedded?.stop()
   }
 
-  private static func open(
-    _ server: EmbeddedPostgres, keyPath: String, _ settings: Settings, clock: any WallClock
+  /// Brings an embedded cluster's schema up to date, gives `consentd_server` the password, makes the
+  /// master key where there is nothing yet, and opens the store.
+  static func open(
+    _ server: EmbeddedPostgres, keyPath: String, password: String, _ lanes: Int,
+    clock: any WallClock
   ) async throws -> PostgresConsentStore {
     let administrator = PostgresConfiguration(
       conninfo: server.conninfo(), applicationName: "consentd migrate")
     try Migrator().migrate(administrator)
-    // A password of this run: nobody else logs in, and nothing has to be kept.
-    let password = Hexadecimal.text((0..<32).map { _ in UInt8.random(in: .min ... .max) })
     try ServerLogin.setPassword(password, administrator)
     let conninfo = server.conninfo(user: ServerLogin.role, password: password)
     if PrivateFile.exists(keyPath) {
-      return try await open(conninfo, try MasterKey(contentsOf: keyPath), settings, clock: clock)
+      return try await open(conninfo, try MasterKey(contentsOf: keyPath), lanes, clock: clock)
     }
     // A new key opens no data of an old one: it is made only where there is nothing yet.
     let key = MasterKey.random()
-    let store = try await open(conninfo, key, settings, clock: clock)
+    let store = try await open(conninfo, key, lanes, clock: clock)
     do {
       guard try await store.organizations().isEmpty else {
         throw StartFailure(
@@ -73,12 +77,12 @@ struct OpenedStore: Sendable {
   }
 
   private static func open(
-    _ conninfo: String, _ key: MasterKey, _ settings: Settings, clock: any WallClock
+    _ conninfo: String, _ key: MasterKey, _ lanes: Int, clock: any WallClock
   ) async throws -> PostgresConsentStore {
-    let half = max(1, settings.lanes / 2)
+    let half = max(1, lanes / 2)
     return try await PostgresConsentStore.open(
       PostgresConfiguration(conninfo: conninfo, applicationName: "consentd"), clock: clock,
       options: .init(
-        masterKeys: key.keys, readLanes: settings.lanes, writeLanes: half, decisionLanes: half))
+        masterKeys: key.keys, readLanes: lanes, writeLanes: half, decisionLanes: half))
   }
 }

@@ -31,6 +31,21 @@ enum PrivateFile {
     }
   }
 
+  /// Puts the file in the place of an older one, in one step: a reader sees one or the other.
+  static func replace(_ path: String, _ text: String) throws(StartFailure) {
+    let new = path + ".new"
+    try? FileManager.default.removeItem(atPath: new)
+    try create(new, text)
+    guard unsafe rename(new, path) == 0 else {
+      throw StartFailure(.configuration, "cannot write \(path); check its folder and permissions")
+    }
+  }
+
+  /// 256 random bits in hexadecimal digits.
+  static func randomPassword() -> String {
+    Hexadecimal.text((0..<32).map { _ in UInt8.random(in: .min ... .max) })
+  }
+
   static func exists(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path) }
 
   private static func requirePrivate(_ path: String) throws(StartFailure) {

@@ -1,5 +1,6 @@
 import ConsentCore
 import ConsentStore
+import Postgres
 import Testing
 
 /// Several nodes on one database: only the organization's lock is between their writers.
@@ -63,5 +64,23 @@ import Testing
       }
       #expect(logged[0].head.position >= written[0])
     }
+  }
+
+  /// The session's own time limit is off, as it is in effect in the middle of a pipeline.
+  @Test func aLockWhoseHolderHasFallenSilentIsTakenFromIt() async throws {
+    let database = try await TestDatabase.shared.value
+    let node = try await nodes(1)[0]
+    var configuration = database.server
+    configuration.idleInTransactionTimeoutMilliseconds = 0
+    let holder = try PostgresConnection(configuration)
+    let organization = node.organization
+    try holder.begin()
+    try holder.execute(
+      script: """
+        SELECT pg_catalog.set_config('consentd.organizations', '{\(organization)}', true);
+        SELECT 1 FROM organization WHERE organization_id = '\(organization)' FOR NO KEY UPDATE
+        """)
+    #expect(try await node.append(Change(events: [Build.event(.documentStored)])) == [1])
+    #expect(throws: PostgresError.self) { try holder.execute(script: "SELECT 1") }
   }
 }

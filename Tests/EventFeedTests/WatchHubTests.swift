@@ -131,6 +131,41 @@ import Testing
     _ = await polled
   }
 
+  /// A fail-over loses what came after position 5. A watcher whose cursor stands is told neither a
+  /// lost row nor that its history was replaced, whether or not the hub has looked again.
+  @Test(arguments: [5, 7, 9, 30])
+  func aCursorThatStandsIsServedWhenLaterRowsAreLost(grownTo: Int) async throws {
+    let common = try await FeedWriter(clock: clock)
+    let before = try await FeedWriter(clock: clock)
+    let after = try await FeedWriter(clock: clock)
+    for writer in [common, before, after] { try await writer.grow(by: 5) }
+    clock.advance(microseconds: 1)
+    try await before.grow(by: 4)
+    clock.advance(microseconds: 1)
+    if grownTo > 5 { try await after.grow(by: grownTo - 5) }
+    let shared = try await before.cursor(at: 5)
+    #expect(try await after.cursor(at: 5) == shared)
+    for cursor in [5, UInt64(grownTo), 2] {
+      let source = SwitchedSource(StoreFeedSource(store: common.store))
+      let hub = makeHub(source)
+      let earlier = try await hub.subscribe(before.organization, from: .afterPosition(2))
+      await hub.poll()
+      source.turn(to: StoreFeedSource(store: before.store))
+      await hub.poll()
+      var messages = earlier.makeAsyncIterator()
+      while try await messages.next()?.cursor.position != 9 {}
+      source.turn(to: StoreFeedSource(store: after.store))
+      let place = try await after.cursor(at: cursor)
+      let stream = try await hub.subscribe(after.organization, from: .after(place))
+      var checker = WatchChecker(from: place)
+      for try await message in stream {
+        try checker.take(message, feed: try await after.rows())
+        if message.cursor.position == UInt64(grownTo) { break }
+      }
+      await #expect(throws: WatchError.historyReplaced(at: 9)) { _ = try await messages.next() }
+    }
+  }
+
   /// Rows that a transaction has written and not yet committed must reach nobody.
   @Test func rowsAboveThePublishableHeadAreNotTold() async throws {
     let writer = try await FeedWriter(clock: clock)

@@ -67,6 +67,7 @@ final class DecisionRunner: Sendable {
     try connection.transaction(isolation: .repeatableRead) { connection in
       let entry = try TransactionEntry.read(connection, organization)
       try followHead(entry.head, connection)
+      StopPoint.checkEntered.reached()
       let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
       let decided = try calls.map { call in (call, try entries(call, view)) }
       let (id, first) = log.withLock { ($0.id, $0.nextLeaf) }
@@ -77,10 +78,12 @@ final class DecisionRunner: Sendable {
       guard !batch.logged.isEmpty else { return }
       let results = try connection.pipeline { try batch.insert(into: &$0, recorded: view.now) }
       if let failure = results.firstFailure { throw failure }
+      StopPoint.checkInserted.reached()
       taken = batch
       committing(Unresolved(batch: batch, answers: answers))
     }
     if let taken { advance(past: taken) }
+    StopPoint.checkCommitted.reached()
     for (call, outcome) in answers { call.answer(outcome) }
   }
 

@@ -91,7 +91,7 @@ final class WriteBatcher: Sendable {
         failures += 1
         let mayTryAgain = (error as? PostgresError)?.isRetryable == true && failures < 3
         if mayTryAgain {
-          await pause()
+          await pause(after: error)
         } else {
           failures = 0
           answer(takeAll(), .failure(error))
@@ -182,7 +182,7 @@ final class WriteBatcher: Sendable {
         answer([call], .failure(failure))
         return attempt.begun == 0 && error?.isConnectionLost == true ? failure : nil
       }
-      await pause()
+      await pause(after: error)
     }
   }
 
@@ -198,7 +198,10 @@ final class WriteBatcher: Sendable {
     }
   }
 
-  private func pause() async { try? await Task.sleep(for: .milliseconds(20)) }
+  private func pause(after error: any Error) async {
+    if (error as? PostgresError)?.isLockTimeout == true { await SilentHolders.end(lanes) }
+    try? await Task.sleep(for: .milliseconds(20))
+  }
 
   private func answer(_ calls: some Sequence<Call>, _ result: Result<WriteReceipt, any Error>) {
     for call in calls { call.answer(result.mapError { StoreFailure.public($0) }) }

@@ -53,6 +53,7 @@ struct WriteGroup: Sendable {
         return attempt
       }
       try connection.commit()
+      StopPoint.writeCommitted.reached()
       seen.set(attempt.head)
       history.advance(organization, from: attempt.before, to: attempt.head)
     } catch {
@@ -84,6 +85,7 @@ struct WriteGroup: Sendable {
     try history.requireKnownKinds(first)
     attempt.before = entry.head
     attempt.head = entry.head
+    StopPoint.writeLocked.reached()
     let end = ContinuousClock.now + options.writeLockTime
     for change in changes {
       // Whoever waits for the lock on another node waits for the group, not for the queue.
@@ -97,6 +99,7 @@ struct WriteGroup: Sendable {
     }
     guard !replies.isEmpty else { return false }
     try replies.insert(connection)
+    StopPoint.writeInserted.reached()
     return true
   }
 

@@ -52,13 +52,26 @@ struct DevSetupCommand: AsyncParsableCommand {
 
 struct FreePortCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "free-port", abstract: "Prints a loopback port that is free now.",
+    commandName: "free-port",
+    abstract: "Prints a loopback port that is free now, the first of as many as asked for.",
     shouldDisplay: false)
 
+  @Option(help: "So many consecutive ports.") var count = 1
+
   func run() async throws {
-    let group = MultiThreadedEventLoopGroup.singleton
-    let channel = try await ServerBootstrap(group: group).bind(host: "127.0.0.1", port: 0).get()
-    print(channel.localAddress?.port ?? 0)
-    try await channel.close()
+    try await reporting {
+      let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      for _ in 0..<100 {
+        var channels = [try await bootstrap.bind(host: "127.0.0.1", port: 0).get()]
+        let first = channels[0].localAddress?.port ?? 0
+        while channels.count < count, first + channels.count <= 65_535,
+          let next = try? await bootstrap.bind(host: "127.0.0.1", port: first + channels.count)
+            .get()
+        { channels.append(next) }
+        for channel in channels { try await channel.close() }
+        if channels.count >= count { return print(first) }
+      }
+      throw CommandFailure.unavailable("no \(count) consecutive ports are free")
+    }
   }
 }

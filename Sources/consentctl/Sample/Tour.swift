@@ -3,17 +3,23 @@ import Foundation
 import SwiftProtobuf
 
 /// What the service does, shown in one minute on a patient of its own: a permit, a deny with its
-/// reason, a revocation, and the event that it emitted.
+/// reason, a revocation, and the event that it emitted. Its connections may be of several nodes.
 struct Tour {
   let recorder: Connection
   let checker: Connection
+  let revoker: Connection
+  let watcher: Connection
   private let person = SampleRegister.Person(
     number: "T" + UUID().uuidString.prefix(8), name: "Tour Sample", birthDate: "1966-06-06",
     studies: [1], papers: [])
 
-  init(recorder: Connection, checker: Connection) {
+  init(
+    recorder: Connection, checker: Connection, revoker: Connection, watcher: Connection
+  ) {
     self.recorder = recorder
     self.checker = checker
+    self.revoker = revoker
+    self.watcher = watcher
   }
 
   func show() async throws {
@@ -103,13 +109,13 @@ struct Tour {
     request.signer.capacity = .individual
     request.signed.localDay = try Keys.day("2025-03-05", field: "signed")
     request.idempotencyKey = UUID().uuidString
-    return try await recorder.unary("RecordService/Revoke", request)
+    return try await revoker.unary("RecordService/Revoke", request)
   }
 
   private func event(at position: UInt64) async throws {
     var request = Consent_V1_WatchRequest()
     request.after.position = position &- 1
-    try await checker.stream("EventService/Watch", request) {
+    try await watcher.stream("EventService/Watch", request) {
       (message: Consent_V1_WatchResponse) in
       guard case .event(let event) = message.message else { return true }
       print("\nthe event it emitted:\n" + WatchCommand.text(event))

@@ -1,0 +1,70 @@
+"""Variants that must be caught: of the service, chosen by CONSENTD_MUTANT, and of a client."""
+
+import random
+import time
+
+from cluster import Cluster
+from faults import Faults
+from register import Register
+from verify import check_all
+from workload import Workload
+
+# A broken client: what it tells wrongly, this must find. They prove that each rule can fail.
+CLIENTS = ["stale-cache", "unlogged", "reused-decision", "old-position", "lost-write",
+           "event-twice"]
+# CheckingMutant of the service, by the names that CONSENTD_MUTANT takes.
+SERVICE = ["skip-head-validation", "compare-with-applied", "fill-without-position",
+           "answer-before-commit", "ignore-log-tail", "reuse-position", "known-from-clock"]
+# What has to happen beside a mutant to bring it out.
+PROVOKED_BY = {"ignore-log-tail": ["cut"]}
+SECONDS = 4
+SLICES = 4
+
+
+def run(seed, only):
+    from oracle import say
+
+    say(f"seed {seed}")
+    rows, missed = [], []
+    names = [n for n in [f"client:{c}" for c in CLIENTS] + SERVICE if only in (None, n)]
+    cluster = Cluster(seed, organizations=len(names) + 1)
+    try:
+        for number, name in enumerate(names):
+            kind, _, what = name.partition(":")
+            if kind != "client":
+                cluster.kill_nodes()
+                cluster.start_nodes(CONSENTD_MUTANT=what)
+            caught, checks = attempt(cluster, cluster.organizations[number], f"{seed}-{name}",
+                                     what, is_client=kind == "client")
+            rows.append((name, caught or "NOT CAUGHT", checks))
+            if caught is None:
+                missed.append(name)
+            say(f"{name:32} {rows[-1][1]:44} after {checks} checks")
+    finally:
+        cluster.destroy()
+    say(f"{len(rows) - len(missed)} of {len(rows)} mutants caught; seed {seed}")
+    return 1 if missed else 0
+
+
+def attempt(cluster, organization, seed, what, is_client):
+    """Runs until something is found wrong, some slices at most."""
+    register = Register(cluster, organization, patients=6)
+    workload = Workload(register, seed, fault=what if is_client else None)
+    faults = Faults(cluster, register, workload, seed, kinds=PROVOKED_BY.get(what, []))
+    dice = random.Random(seed)
+    workload.start()
+    try:
+        for _ in range(SLICES):
+            if faults.cards:
+                faults.start()
+            workload.resume()
+            time.sleep(SECONDS)  # the length of a slice
+            workload.pause()
+            if faults.cards:
+                faults.end()
+            found = check_all(register, workload.history, register.stubs[0], 10, dice)
+            if found:
+                return found[0].rule, len(workload.history.answers)
+        return None, len(workload.history.answers)
+    finally:
+        workload.end()

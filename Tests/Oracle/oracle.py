@@ -1,0 +1,201 @@
+"""The safety oracle: three nodes, many clients, faults, and a judge of everything that was told.
+
+Usage: oracle.py short   [--seed N] [--seconds N]
+       oracle.py soak    [--seed N] [--minutes N] [--checks N] [--revocations N]
+       oracle.py mutants [--seed N] [--only NAME]
+
+--seconds is the most that a round of faults may take; it ends when each has happened.
+"""
+
+import argparse
+import random
+import sys
+import time
+
+from cluster import Cluster
+from faults import Faults, lose_positions
+from register import Register
+from verify import check_all
+from workload import Workload
+
+
+class Totals:
+    def __init__(self):
+        self.begin = time.monotonic()
+        self.checks = self.permits = self.grants = self.revocations = self.events = 0
+        self.unknown = self.explained = 0
+        self.faults = {}
+        self.slowest_lock = 0.0
+        self.violations = []
+
+    def add(self, workload):
+        history = workload.history
+        self.checks += workload.lost_answers + len(history.answers)
+        self.revocations += workload.lost_revocations
+        self.permits += sum(a.permits for a in history.answers)
+        answered = [c for c in history.changes if c.position is not None]
+        self.grants += sum(c.permits for c in answered)
+        self.revocations += sum(not c.permits for c in answered)
+        self.unknown += len(history.changes) - len(answered)
+        self.events += len(history.events)
+
+    def line(self):
+        return (f"{time.monotonic() - self.begin:6.0f} s  {self.checks} checks "
+                f"({self.permits} permits), {self.grants} grants, {self.revocations} revocations, "
+                f"{self.unknown} changes without reply, {self.events} events watched, "
+                f"{self.explained} explained, {len(self.violations)} violations")
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def show(violation, history, seed, limit=40):
+    say(f"VIOLATION (seed {seed}) {violation.rule}: {violation.text}")
+    if violation.key is None:
+        return
+    own = [(c.start, "change", c) for c in history.changes if c.key == violation.key]
+    own += [(a.start, "answer", a) for a in history.answers if a.key == violation.key]
+    own += [(at, "fault", text) for at, text in history.faults]
+    own.sort(key=lambda entry: entry[0])
+    # The neighbourhood of what was told wrong, if the text names it.
+    named = [i for i, entry in enumerate(own)
+             if entry[1] == "answer" and entry[2].decision in violation.text]
+    middle = named[0] if named else len(own)
+    first = max(0, middle - limit)
+    say(f"  history of {violation.key}, {len(own)} entries, from {first} on:")
+    for at, kind, what in own[first:middle + limit // 4]:
+        if kind == "change":
+            end = f"{what.end / 1e6:.3f}" if what.position is not None else "never"
+            say(f"  {at / 1e6:.3f}..{end} {'grant' if what.permits else 'revoke'} {what.grant} "
+                f"on node {what.node}, position {what.position}")
+        elif kind == "answer":
+            say(f"  {at / 1e6:.3f}..{what.end / 1e6:.3f} "
+                f"{'PERMIT' if what.permits else 'DENY'} on node {what.node}, position "
+                f"{what.position}, decision {what.decision}")
+        else:
+            say(f"  {at / 1e6:.3f} fault: {what}")
+
+
+def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_over=True,
+             patients=24):
+    """One register from its first patient to the judgement of all that was told of it."""
+    dice = random.Random(f"{seed}-round")
+    register = Register(cluster, organization, patients=patients)
+    workload = Workload(register, seed)
+    faults = Faults(cluster, register, workload, seed)
+    judged = []
+
+    def verify(log=True):
+        history = workload.history
+        stubs = register.stubs[dice.randrange(len(register.stubs))]
+        found = check_all(register, history, stubs, explained, dice, log)
+        totals.explained += min(explained, len(history.answers))
+        if found:
+            judged.append((found, history))
+        return found
+
+    workload.start()
+    faults.start()
+    faults.all_happened.wait(seconds)
+    if fail_over:
+        for _ in lose_positions(cluster, register, workload, faults, dice, 4, verify):
+            break  # one is enough to fail
+    faults.end()
+    workload.pause()
+    verify()
+    workload.end()
+    totals.add(workload)
+    for name, count in faults.counts.items():
+        totals.faults[name] = totals.faults.get(name, 0) + count
+    totals.slowest_lock = max(totals.slowest_lock, faults.slowest_lock)
+    for text in faults.findings:
+        say(f"VIOLATION (seed {seed}) {text}")
+        totals.violations.append(text)
+    for found, history in judged:
+        rules = {}
+        for violation in found:
+            rules.setdefault(violation.rule, []).append(violation)
+        for rule, own in rules.items():
+            say(f"{len(own)} violations of: {rule}")
+            for violation in own[:2]:
+                show(violation, history, seed)
+        totals.violations += found
+    return workload
+
+
+def tell_logs(cluster):
+    """What the nodes themselves call errors."""
+    for node in cluster.nodes:
+        text = (cluster.folder / f"node{node.number}.log").read_text(errors="replace")
+        lines = [line for line in text.splitlines() if " error " in line
+                 and "store unavailable" not in line and "not serving" not in line]
+        for line in lines[:10]:
+            say(f"  log of node {node.number}: {line[:400]}")
+
+
+def finish(cluster, totals, seed):
+    say(f"\nfaults: {', '.join(f'{n} {c}' for n, c in sorted(totals.faults.items()))}")
+    say(f"connections cut: {cluster.proxy.counts()}")
+    say(f"slowest write beside a node that stood still with the lock: {totals.slowest_lock:.2f} s")
+    say(totals.line())
+    if totals.violations:
+        tell_logs(cluster)
+        say(f"FAILED: {len(totals.violations)} violations; again with --seed {seed}")
+        return 1
+    say("zero violations")
+    return 0
+
+
+def short(arguments):
+    seed = arguments.seed
+    say(f"seed {seed}")
+    totals = Totals()
+    cluster = Cluster(seed, organizations=2)
+    try:
+        round_of(cluster, cluster.organizations[0], seed, arguments.seconds, totals)
+        return finish(cluster, totals, seed)
+    finally:
+        cluster.destroy()
+
+
+def soak(arguments):
+    seed = arguments.seed
+    say(f"seed {seed}")
+    totals = Totals()
+    deadline = time.monotonic() + arguments.minutes * 60
+    cluster = Cluster(seed, organizations=2000)
+    try:
+        for number, organization in enumerate(cluster.organizations):
+            round_of(cluster, organization, f"{seed}-{number}", 90, totals,
+                     fail_over=number % 3 == 2)
+            say(totals.line())
+            done = (totals.checks >= arguments.checks
+                    and totals.revocations >= arguments.revocations)
+            if done or totals.violations or time.monotonic() > deadline:
+                break
+        return finish(cluster, totals, seed)
+    finally:
+        cluster.destroy()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["short", "soak", "mutants"])
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10 ** 6))
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--checks", type=int, default=1_000_000)
+    parser.add_argument("--revocations", type=int, default=10_000)
+    parser.add_argument("--only")
+    arguments = parser.parse_args()
+    if arguments.what == "mutants":
+        from mutants import run
+
+        return run(arguments.seed, arguments.only)
+    return {"short": short, "soak": soak}[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
