@@ -1,23 +1,41 @@
 import Dispatch
 import Foundation
+import Synchronization
 
-/// SIGTERM and SIGINT as values: the first asks to end in good order, a second one to hurry.
+/// SIGTERM and SIGINT as values: the first asks to end in good order, a second one to hurry. SIGHUP
+/// asks to read files again.
 final class Signals: Sendable {
   /// Kept only so that they go on; nothing touches them after `init`.
   private nonisolated(unsafe) let sources: [any DispatchSourceSignal]
   let stream: AsyncStream<Int32>
+  private let hangup: Flag
+
+  private final class Flag: Sendable {
+    let isSet = Atomic<Bool>(false)
+  }
 
   init() {
     let (stream, continuation) = AsyncStream<Int32>.makeStream()
     self.stream = stream
-    unsafe sources = [SIGTERM, SIGINT].map { number in
+    let hangup = Flag()
+    self.hangup = hangup
+    unsafe sources = [SIGTERM, SIGINT, SIGHUP].map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { continuation.yield(number) }
+      source.setEventHandler {
+        if number == SIGHUP {
+          hangup.isSet.store(true, ordering: .relaxed)
+        } else {
+          continuation.yield(number)
+        }
+      }
       source.resume()
       return source
     }
     // A peer that went away is an error of one write, never the end of the program.
     signal(SIGPIPE, SIG_IGN)
   }
+
+  /// Whether a SIGHUP came since this was last asked.
+  func takeHangup() -> Bool { hangup.isSet.exchange(false, ordering: .relaxed) }
 }
