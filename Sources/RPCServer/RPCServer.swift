@@ -85,7 +85,8 @@ public final class RPCServer: Sendable {
       core.logger.info(
         "serving",
         metadata: [
-          "addresses": "\(channels.compactMap(\.localAddress).map(\.description))",
+          "addresses":
+            "\(channels.map { $0.localAddress?.description ?? "?" }.joined(separator: " "))",
           "nghttp2": "\(HTTP2Session.libraryVersion)",
         ])
       return Address(

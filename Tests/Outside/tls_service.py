@@ -1,6 +1,7 @@
 """consentd with TLS from the development CA, and what else an attacker or operator would make."""
 
 import datetime
+import ipaddress
 import json
 import socket
 import ssl
@@ -30,6 +31,9 @@ def until(condition, seconds=30, what="it"):
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(0.05)
     return value
+
+
+HERE = (x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
 
 
 class TLSService(Service):
@@ -91,7 +95,7 @@ class TLSService(Service):
                 return (tls.version(), tls.selected_alpn_protocol(), serial, tls.session,
                         tls.session_reused)
 
-    def issue(self, name, key=None, names=(x509.DNSName("localhost"),), usage="server",
+    def issue(self, name, key=None, names=HERE, usage="server",
               ends=datetime.timedelta(days=30), authority="ca"):
         """A certificate of the development CA that consentctl would not make."""
         now = datetime.datetime.now(datetime.timezone.utc)

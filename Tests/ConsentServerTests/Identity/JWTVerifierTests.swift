@@ -36,6 +36,8 @@ struct JWTVerifierTests {
     Vector(
       .form, "claims that are no JSON", making: { try $0.token().replacing(".ey", with: ".a") }),
     Vector(.form, "padding", making: { try $0.token() + "=" }),
+    Vector(.form, "the other alphabet", making: { try $0.token() + "+" }),
+    Vector(.form, "a blank", making: { try " " + $0.token() }),
     Vector(.form, "no algorithm") { header, _ in header["alg"] = nil },
     Vector(.form, "longer than 8 KiB") { _, claims in
       claims["more"] = String(repeating: "x", count: JWTVerifier.sizeLimit)

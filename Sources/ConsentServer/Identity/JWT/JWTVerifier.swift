@@ -73,8 +73,7 @@ final class JWTVerifier: Sendable {
     _ token: ArraySlice<UInt8>
   ) async throws(ServiceError) -> (TokenClaims, Issuer) {
     let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard token.count <= Self.sizeLimit, parts.count == 3,
-      !token.contains(where: { $0 == UInt8(ascii: "=") }),
+    guard token.count <= Self.sizeLimit, parts.count == 3, token.allSatisfy(Self.isTokenByte),
       let header: Header = Self.json(parts[0]), let said: TokenClaims = Self.json(parts[1])
     else { throw TokenRule.form.refusal }
     try require(!header.hasCritical, .critical)
@@ -91,6 +90,17 @@ final class JWTVerifier: Sendable {
       return (said, issuer)
     }
     return (claims, issuer)
+  }
+
+  /// The alphabet of base64url without padding (RFC 7515 §2), and the dot.
+  private static func isTokenByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
+      UInt8(ascii: "."):
+      true
+    default: false
+    }
   }
 
   private static func json<Value: Decodable>(_ part: ArraySlice<UInt8>) -> Value? {
