@@ -105,8 +105,8 @@ let package = Package(
     .executableTarget(
       name: "consentctl",
       dependencies: [
-        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, crypto, nio,
-        nioPosix, protobuf, yams,
+        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, asn1, crypto,
+        nio, nioPosix, nioSSL, protobuf, x509, yams,
       ],
       swiftSettings: tested),
     // An echo service for the wire tests; not a product.
@@ -156,7 +156,7 @@ let package = Package(
       name: "ConsentServerTests",
       dependencies: [
         "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "Reporting",
-        "RPCServer", "RPCWire", protobuf, logging, crypto,
+        "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

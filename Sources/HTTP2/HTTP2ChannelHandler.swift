@@ -4,8 +4,14 @@ public import NIOCore
 public protocol HTTP2ConnectionDelegate: AnyObject {
   func http2Started(_ connection: HTTP2ChannelHandler)
   func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler)
+  /// The connection's guard said something other than `.allow` of what was just read.
+  func http2Judged(_ verdict: AbuseGuard.Verdict)
   /// The connection is gone; every stream was told `closed` before.
   func http2Ended(_ connection: HTTP2ChannelHandler)
+}
+
+extension HTTP2ConnectionDelegate {
+  public func http2Judged(_ verdict: AbuseGuard.Verdict) {}
 }
 
 /// The one NIO handler of an HTTP/2 connection: moves bytes between the channel and a session and
@@ -121,6 +127,7 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
     let outcome = unsafe buffer.withUnsafeReadableBytes {
       unsafe session.receive($0, now: lastRead)
     }
+    if session.judgement != .allow { delegate.http2Judged(session.judgement) }
     tellEvents()
     switch outcome {
     case .proceed:

@@ -32,6 +32,8 @@ internal import CNghttp2
   public internal(set) var now: UInt64 = 0
   /// A judgement made inside a callback; carried out when nghttp2 has returned.
   var verdict: AbuseGuard.Verdict = .allow
+  /// What came of the last `receive`.
+  private(set) var judgement: AbuseGuard.Verdict = .allow
   /// Milliseconds to stop reading, taken by the owner.
   public internal(set) var readDelayMilliseconds = 0
   /// Bytes that wait in all send queues.
@@ -111,7 +113,7 @@ internal import CNghttp2
     let result = unsafe nghttp2_session_mem_recv(
       session, start.assumingMemoryBound(to: UInt8.self), bytes.count)
     if abuse != nil, result >= 0 { judge(.bytesRead(bytes.count)) }
-    let judgement = verdict
+    judgement = verdict
     verdict = .allow
     switch judgement {
     case .close:

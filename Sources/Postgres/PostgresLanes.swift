@@ -10,6 +10,9 @@ public final class PostgresLanes: Sendable {
 
   public var load: Int { lanes.reduce(0) { $0 + $1.load } }
 
+  /// Jobs waiting and running, lane by lane.
+  public var loads: [Int] { lanes.map(\.load) }
+
   /// See `PostgresLane.run`.
   public func run<Value: Sendable>(
     _ body: @escaping @Sendable (PostgresConnection) throws -> Value

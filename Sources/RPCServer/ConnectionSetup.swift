@@ -2,6 +2,7 @@ import HTTP2
 import NIOCore
 import NIOHTTP1
 import NIOSSL
+import Synchronization
 
 /// Refuses a connection above the limits; the channel is closed without a byte.
 struct ConnectionLimitReached: Error {}
@@ -9,14 +10,21 @@ struct ConnectionLimitReached: Error {}
 /// Puts the handlers of a new connection in place.
 enum ConnectionSetup {
   static func prepare(
-    _ channel: any Channel, loop: LoopContext, tls: NIOSSLContext?
+    _ channel: any Channel, loop: LoopContext, isTLS: Bool
   ) throws {
+    let counters = loop.server.counters
     guard let pass = loop.server.admission.admit(channel.remoteAddress) else {
+      counters.refused.wrappingAdd(1, ordering: .relaxed)
       throw ConnectionLimitReached()
     }
     let admission = loop.server.admission
     channel.closeFuture.whenComplete { _ in admission.leave(pass) }
-    if let tls {
+    counters.accepted.wrappingAdd(1, ordering: .relaxed)
+    if isTLS {
+      // INVARIANT: a listener for TLS never speaks without it.
+      guard let tls = loop.server.tls.withLock({ $0 }) else {
+        throw RPCServer.StartError(description: "a TLS listener has no certificate")
+      }
       let pipeline = channel.pipeline.syncOperations
       try pipeline.addHandler(NIOSSLServerHandler(context: tls))
       return try pipeline.addHandler(TLSNegotiation(loop: loop))

@@ -22,12 +22,15 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   private var hasSeenRequest = false
   private var readIsWanted = false
   private var idleSince: UInt64
+  private let expiresAt: UInt64?
   private var blockedSince: UInt64?
 
   init(loop: LoopContext, peer: PeerInfo) {
     self.loop = loop
     self.peer = peer
     idleSince = RPCClock.now()
+    expiresAt = HTTP2ConnectionLife.expiry(
+      loop.server.configuration.timers.maximumConnectionAge, from: idleSince)
   }
 
   private var configuration: RPCServerConfiguration { loop.server.configuration }
@@ -308,6 +311,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
     } else {
       blockedSince = blockedSince ?? now
     }
+    if let expiresAt, now > expiresAt, !isDraining { return drain() }
     guard let exchange else {
       let limit = hasSeenRequest ? timers.http1Idle : timers.firstBytes
       if now > idleSince, now &- idleSince > ConnectionSetup.nanoseconds(limit) { closeNow() }

@@ -52,10 +52,14 @@ struct HTTP2ConnectionLife {
     silence = ConnectionSetup.nanoseconds(keepalive.pingAfterSilence)
     pingTimeout = ConnectionSetup.nanoseconds(keepalive.pingTimeout)
     idleLimit = timers.maximumConnectionIdle.map(ConnectionSetup.nanoseconds(_:))
-    expiresAt = timers.maximumConnectionAge.map { age in
-      now &+ UInt64(Double(ConnectionSetup.nanoseconds(age)) * (1 + 0.1 * jitter))
-    }
+    expiresAt = Self.expiry(timers.maximumConnectionAge, from: now, jitter: jitter)
     startedAt = now
+  }
+
+  static func expiry(
+    _ age: Int64?, from now: UInt64, jitter: Double = .random(in: -1...1)
+  ) -> UInt64? {
+    age.map { now &+ UInt64(Double(ConnectionSetup.nanoseconds($0)) * (1 + 0.1 * jitter)) }
   }
 
   mutating func settingsAcknowledged() { settingsArePending = false }

@@ -36,6 +36,8 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     loop.add(self)
   }
 
+  func http2Judged(_ verdict: AbuseGuard.Verdict) { loop.server.counters.count(verdict) }
+
   func http2Ended(_ connection: HTTP2ChannelHandler) {
     handler = nil
     loop.remove(self)

@@ -2,6 +2,7 @@ import HTTP2
 import Logging
 import NIOCore
 import NIOPosix
+public import NIOSSL
 import RPCWire
 import Synchronization
 
@@ -25,7 +26,7 @@ public final class RPCServer: Sendable {
 
   private struct Running {
     let group: MultiThreadedEventLoopGroup
-    let channel: any Channel
+    let channels: [any Channel]
     let loops: [LoopContext]
   }
 
@@ -52,7 +53,7 @@ public final class RPCServer: Sendable {
     core = ServerCore(configuration: configuration, methods: all, health: health)
   }
 
-  /// Binds and begins to accept.
+  /// Binds and begins to accept, on the plaintext address beside it too where there is one.
   ///
   /// - Throws: when the address cannot be bound or the TLS configuration is not usable.
   public func start() async throws -> Address {
@@ -62,27 +63,30 @@ public final class RPCServer: Sendable {
     for eventLoop in group.makeIterator() {
       loops.append(LoopContext(eventLoop: eventLoop, server: core))
     }
-    let contexts = loops
     do {
-      let tls = try configuration.tls.map(TLSSetup.context(_:))
-      let channel = try await ServerBootstrap(group: group)
-        .serverChannelOption(.backlog, value: 1_024)
-        .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-        .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
-        .childChannelInitializer { channel in
-          channel.eventLoop.makeCompletedFuture {
-            guard let loop = contexts.first(where: { $0.eventLoop === channel.eventLoop }) else {
-              throw StartError(description: "a connection came on a loop that is not ours")
-            }
-            try ConnectionSetup.prepare(channel, loop: loop, tls: tls)
-          }
+      if let tls = configuration.tls { try replaceTLS(tls) }
+      var channels = [
+        try await bind(
+          configuration.host, configuration.port, isTLS: configuration.tls != nil, group, loops)
+      ]
+      let channel = channels[0]
+      if let plaintext = configuration.plaintextAddress {
+        do {
+          channels.append(
+            try await bind(plaintext.host, plaintext.port, isTLS: false, group, loops))
+        } catch {
+          try? await channel.close()
+          throw error
         }
-        .bind(host: configuration.host, port: configuration.port).get()
-      running.withLock { $0 = Running(group: group, channel: channel, loops: contexts) }
+      }
+      let all = channels
+      let contexts = loops
+      running.withLock { $0 = Running(group: group, channels: all, loops: contexts) }
       core.logger.info(
         "serving",
         metadata: [
-          "address": "\(channel.localAddress?.description ?? "?")",
+          "addresses":
+            "\(channels.map { $0.localAddress?.description ?? "?" }.joined(separator: " "))",
           "nghttp2": "\(HTTP2Session.libraryVersion)",
         ])
       return Address(
@@ -94,13 +98,51 @@ public final class RPCServer: Sendable {
     }
   }
 
+  private func bind(
+    _ host: String, _ port: Int, isTLS: Bool, _ group: MultiThreadedEventLoopGroup,
+    _ loops: [LoopContext]
+  ) async throws -> any Channel {
+    try await ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 1_024)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          guard let loop = loops.first(where: { $0.eventLoop === channel.eventLoop }) else {
+            throw StartError(description: "a connection came on a loop that is not ours")
+          }
+          try ConnectionSetup.prepare(channel, loop: loop, isTLS: isTLS)
+        }
+      }
+      .bind(host: host, port: port).get()
+  }
+
+  /// New connections are made with `configuration` from now on; those that are open go on as they
+  /// are. Sessions of before cannot be resumed, since a context has ticket keys of its own.
+  /// - Throws: when it is not usable, such as a key of another certificate; nothing is changed.
+  public func replaceTLS(_ configuration: TLSConfiguration) throws {
+    let context = try TLSSetup.context(configuration)
+    core.tls.withLock { $0 = context }
+  }
+
+  public var statistics: RPCServerStatistics {
+    var statistics = RPCServerStatistics()
+    statistics.openConnections = core.openConnections.load(ordering: .relaxed)
+    statistics.acceptedConnections = core.counters.accepted.load(ordering: .relaxed)
+    statistics.refusedConnections = core.counters.refused.load(ordering: .relaxed)
+    statistics.failedTLSHandshakes = core.counters.failedHandshakes.load(ordering: .relaxed)
+    statistics.callsInFlight = core.runningHandlers.load(ordering: .relaxed)
+    statistics.abuseVerdicts = core.counters.abuseVerdicts
+    return statistics
+  }
+
   /// Ends gracefully: health turns NOT_SERVING, accepting stops, calls in flight go on to their
   /// end, and what is left after `grace` is cut off.
   public func drain(grace: Duration = .seconds(30)) async {
     health.shutDown()
     guard let running = running.withLock({ $0 }) else { return }
     core.isDraining.store(true, ordering: .relaxed)
-    try? await running.channel.close()
+    for channel in running.channels { try? await channel.close() }
     health.endWatches()
     for loop in running.loops {
       try? await loop.eventLoop.submit { loop.drainAll() }.get()

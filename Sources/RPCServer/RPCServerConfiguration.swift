@@ -14,6 +14,8 @@ public struct RPCServerConfiguration: Sendable {
   public var keepalive = Keepalive()
   /// Certificate and trust; `nil` serves plaintext. Version, ciphers and ALPN are set here.
   public var tls: TLSConfiguration?
+  /// A second listener without TLS, for health checks and neighbours on loopback.
+  public var plaintextAddress: (host: String, port: Int)?
   /// Origins allowed to call from a browser, compared exactly; empty allows none.
   public var corsOrigins: [String] = []
   /// An encoded `google.protobuf.FileDescriptorSet` (`protoc --include_imports

@@ -13,6 +13,9 @@ final class ServerCore: Sendable {
   let admission: ConnectionAdmission
   let openConnections = Atomic<Int>(0)
   let isDraining = Atomic<Bool>(false)
+  let counters = ServerCounters()
+  /// What new TLS connections are made with; replaced as a whole.
+  let tls = Mutex<NIOSSLContext?>(nil)
   let health: HealthState
   let pages: [String: PageHandler]
   private let corsOrigins: Set<[UInt8]>

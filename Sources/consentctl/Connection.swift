@@ -6,8 +6,8 @@ import SwiftProtobuf
 struct Connection {
   private let client: RPCClient
 
-  init(host: String, port: Int, token: String?) {
-    var configuration = RPCClient.Configuration(host: host, port: port)
+  init(_ endpoint: Endpoint, token: String?) {
+    var configuration = endpoint.configuration
     configuration.bearerToken = token
     client = RPCClient(configuration)
   }
@@ -43,8 +43,8 @@ struct Connection {
   }
 
   /// `grpc.health.v1`: whether the whole server serves.
-  static func isServing(host: String, port: Int) async throws -> Bool {
-    let client = RPCClient(.init(host: host, port: port))
+  static func isServing(_ endpoint: Endpoint) async throws -> Bool {
+    let client = RPCClient(endpoint.configuration)
     do {
       // HealthCheckResponse is one enum field; its bytes are read with a message of that shape.
       let answer: Google_Protobuf_Int32Value = try await client.unary(

@@ -8,7 +8,10 @@ struct Consentctl: AsyncParsableCommand {
     abstract: "Records, checks and reports patient consent per image and per use.",
     discussion: """
       The service and the caller's token come from the environment, never from arguments:
-        CONSENTD_URL            such as http://127.0.0.1:8080
+        CONSENTD_URL            such as http://127.0.0.1:8080 or https://consent.example
+        CONSENTD_CA             https: PEM file of the authority to trust instead of the system's
+        CONSENTD_CLIENT_CERTIFICATE, CONSENTD_CLIENT_KEY
+                                https: PEM files of a client certificate, instead of a token
         CONSENTD_TOKEN          one token for everything, or one a role:
         CONSENTD_CHECKER_TOKEN, CONSENTD_RECORDER_TOKEN, CONSENTD_REPORTER_TOKEN,
         CONSENTD_AUDITOR_TOKEN, CONSENTD_ADMINISTRATOR_TOKEN
@@ -23,6 +26,6 @@ struct Consentctl: AsyncParsableCommand {
       CheckCommand.self, ExplainCommand.self, RegisterCommand.self, RecordCommand.self,
       RevokeCommand.self, HistoryCommand.self, WatchCommand.self, ReportCommand.self,
       SampleCommand.self, TokenCommand.self, MigrateCommand.self, HealthCommand.self,
-      DevSetupCommand.self, FreePortCommand.self,
+      DevCACommand.self, DevSetupCommand.self, FreePortCommand.self,
     ])
 }

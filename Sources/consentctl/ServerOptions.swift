@@ -18,25 +18,24 @@ struct ServerOptions: ParsableArguments {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
-  /// Where the service is.
-  func endpoint() throws -> (host: String, port: Int) {
+  /// Where the service is, and how it is reached.
+  func endpoint() throws -> Endpoint {
     let environment = ProcessInfo.processInfo.environment
     guard let text = url ?? environment["CONSENTD_URL"] else {
       throw CommandFailure.usage("which service? Set CONSENTD_URL or give --url")
     }
-    return try Self.endpoint(text)
-  }
-
-  static func endpoint(_ text: String) throws -> (host: String, port: Int) {
-    guard let parsed = URLComponents(string: text), parsed.scheme == "http",
-      let host = parsed.host, let port = parsed.port
+    guard let parsed = URLComponents(string: text), ["http", "https"].contains(parsed.scheme),
+      let host = parsed.host, let port = parsed.port ?? (parsed.scheme == "https" ? 443 : nil)
     else {
-      throw CommandFailure.usage("\(text) is not of the form http://host:port")
+      throw CommandFailure.usage("\(text) is not of the form http://host:port or https://host")
     }
-    return (host, port)
+    let name = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
+    let tls = parsed.scheme == "https" ? try ClientTLS.configuration(environment) : nil
+    return Endpoint(host: name, port: port, tls: tls)
   }
 
-  func token(for role: CallerRole) throws -> String {
+  /// `nil` when the client certificate says who calls.
+  func token(for role: CallerRole) throws -> String? {
     if let tokenFile {
       guard let text = try? String(contentsOfFile: tokenFile, encoding: .utf8) else {
         throw CommandFailure.usage("cannot read the token file \(tokenFile)")
@@ -45,7 +44,8 @@ struct ServerOptions: ParsableArguments {
     }
     let environment = ProcessInfo.processInfo.environment
     let own = "CONSENTD_\(role.rawValue.uppercased())_TOKEN"
-    guard let token = environment["CONSENTD_TOKEN"] ?? environment[own] else {
+    let token = environment["CONSENTD_TOKEN"] ?? environment[own]
+    guard token != nil || ClientTLS.hasCertificate(environment) else {
       throw CommandFailure.usage("whose call is it? Set CONSENTD_TOKEN or \(own)")
     }
     return token
@@ -55,8 +55,7 @@ struct ServerOptions: ParsableArguments {
   func connected<Result>(
     as role: CallerRole, _ body: (Connection) async throws -> Result
   ) async throws -> Result {
-    let (host, port) = try endpoint()
-    let connection = Connection(host: host, port: port, token: try token(for: role))
+    let connection = Connection(try endpoint(), token: try token(for: role))
     do {
       let result = try await body(connection)
       await connection.close()

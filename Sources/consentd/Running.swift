@@ -10,14 +10,17 @@ struct Running: Sendable {
   let opened: OpenedStore
   let server: RPCServer
   let watch: WatchHub
+  let readiness: Readiness
   let tasks: [Task<Void, Never>]
+  let drainGrace: Time
   let logger: Logger
   /// An operator vouches for the clock.
   let confirmClock: @Sendable () -> Void
 
-  static func start(_ settings: Settings) async throws -> Running {
+  static func start(_ settings: Settings, _ signals: Signals) async throws -> Running {
     let logger = Logger(label: "consentd")
-    let tokens = try TokenFile(contentsOf: settings.tokens)
+    // Everything that needs no database is read first, so that its faults are told at once.
+    let access = try await Access.read(settings)
     let wanted = try settings.organizations.map { try OrganizationFile(contentsOf: $0) }
     let testClock = try settings.testClock.map { try TestClock(path: $0) }
     let guarded = testClock == nil ? GuardedClock.ofProcess(logger) : nil
@@ -28,32 +31,57 @@ struct Running: Sendable {
         try await opened.store.createOrganization(organization)
       }
       let organizations = try await opened.store.organizations()
-      try require(organizations, for: tokens, settings)
+      try CallerFiles.check(
+        access.tokens, access.issuers, served: Set(organizations.map(\.id)))
       try await guarded?.compare(with: opened.store, organizations)
-      return try await serve(
-        settings, opened, organizations, tokens, clock: clock, testClock: testClock, logger)
+      let parts = Parts(
+        settings: settings, opened: opened, organizations: organizations, clock: clock,
+        testClock: testClock, logger: logger)
+      return try await parts.serve(access, signals)
     } catch {
       await opened.close()
       throw error
     }
   }
 
-  private static func require(
-    _ organizations: [OrganizationSettings], for tokens: TokenFile, _ settings: Settings
-  ) throws(StartFailure) {
-    let unknown = tokens.organizations.subtracting(organizations.map(\.id)).sorted()
-    guard unknown.isEmpty else {
-      throw StartFailure(
-        .configuration,
-        "\(settings.tokens) names organization \(unknown[0]), which is not in the database; "
-          + "add it with --organizations")
+  /// Serves until a signal comes, then ends in good order: no new calls, calls in flight to their
+  /// end, then what works beside them, then the store, then the database.
+  func untilEnded(by signals: Signals) async {
+    let confirming = Task { [confirmClock] in
+      for await _ in signals.confirmations { confirmClock() }
     }
+    defer { confirming.cancel() }
+    var received = signals.stream.makeAsyncIterator()
+    _ = await received.next()
+    logger.info("draining", metadata: ["grace": "\(drainGrace.seconds) s"])
+    readiness.drains()
+    server.health.shutDown()
+    await watch.close()
+    let hurry = Task { [server, logger] in
+      for await _ in signals.stream {
+        logger.warning("hurrying: calls in flight are cut off")
+        await server.drain(grace: .zero)
+      }
+    }
+    await server.drain(grace: .seconds(drainGrace.seconds))
+    hurry.cancel()
+    for task in tasks { task.cancel() }
+    for task in tasks { await task.value }
+    await opened.close()
+    logger.info("ended")
   }
+}
 
-  private static func serve(
-    _ settings: Settings, _ opened: OpenedStore, _ organizations: [OrganizationSettings],
-    _ tokens: TokenFile, clock: any WallClock, testClock: TestClock?, _ logger: Logger
-  ) async throws -> Running {
+/// What a start has at hand once the database is open.
+private struct Parts {
+  var settings: Settings
+  var opened: OpenedStore
+  var organizations: [OrganizationSettings]
+  var clock: any WallClock
+  var testClock: TestClock?
+  var logger: Logger
+
+  func serve(_ access: Access, _ signals: Signals) async throws -> Running {
     let store = opened.store
     let metrics = Metrics()
     let feedClock = SystemFeedClock(wall: clock)
@@ -73,19 +101,35 @@ struct Running: Sendable {
         scheduler.changed(organization)
       }, logger: Logger(label: "consentd.service"))
     let health = HealthState(services: HealthProbe.services, status: .notServing)
-    var configuration = RPCServerConfiguration(
-      host: settings.host, port: settings.port, loops: settings.loops,
-      logger: Logger(label: "consentd.rpc"))
-    configuration.interceptor = Authentication(tokens: tokens).interceptor
+    let readiness = Readiness()
+    let callers = CallerDirectory(tokens: access.tokens, issuers: access.issuers, clock: clock)
+    var configuration = try self.configuration(access)
+    configuration.interceptor = Authentication(callers: callers).interceptor
     configuration.observer = { metrics.count($0) }
-    configuration.reflectionDescriptorSet = ServiceDescriptors.bytes
-    configuration.pages = Pages.all(health: health, metrics: metrics, watch: watch)
+    configuration.pages = Pages.all(health: health, readiness: readiness, metrics: metrics)
     let server = RPCServer(configuration: configuration, methods: service.methods, health: health)
+    let certificate = CertificateEnd(access.tls?.notValidAfter)
+    metrics.read {
+      var readings = Metrics.Readings()
+      readings.server = server.statistics
+      readings.watchStreams = watch.openStreams
+      readings.pools = store.load
+      readings.certificateEnds = certificate.seconds
+      return readings
+    }
     let address = try await server.start()
-    let probe = HealthProbe(store: store, health: health, logger: logger)
+    let probe = HealthProbe(
+      store: store, health: health, readiness: readiness, logger: logger)
     await probe.probe()
+    readiness.started()
+    let reloader = Reloader(
+      sources: access.sources(
+        settings, served: Set(organizations.map(\.id)), callers, server, certificate),
+      metrics: metrics, logger: logger)
     var tasks = [
       Task { await watch.run() }, Task { await scheduler.run() }, Task { await probe.run() },
+      Task { await DatabaseLook(store: store, metrics: metrics).run() },
+      Task { await reloader.run { signals.takeHangup() } },
     ]
     if let testClock {
       logger.warning("the clock is a test's: answers are of a time that is not")
@@ -97,44 +141,39 @@ struct Running: Sendable {
           }
         })
     }
-    logger.info(
-      "started",
-      metadata: [
-        "address": "\(address)", "organizations": "\(organizations.count)",
-        "version": "\(Consentd.version)",
-      ])
+    started(at: address, access)
     return Running(
-      opened: opened, server: server, watch: watch, tasks: tasks, logger: logger,
-      confirmClock: {
+      opened: opened, server: server, watch: watch, readiness: readiness, tasks: tasks,
+      drainGrace: settings.connections.drainGrace, logger: logger,
+      confirmClock: { [clock, logger] in
         (clock as? GuardedClock)?.confirm()
         logger.notice("the clock was confirmed by an operator")
         scheduler.wake()
       })
   }
 
-  /// Serves until a signal comes, then ends in good order: no new calls, calls in flight to their
-  /// end, then what works beside them, then the store, then the database.
-  func untilEnded(by signals: Signals) async {
-    let confirming = Task { [confirmClock] in
-      for await _ in signals.confirmations { confirmClock() }
+  private func configuration(_ access: Access) throws -> RPCServerConfiguration {
+    let listening = settings.listening
+    var configuration = RPCServerConfiguration(
+      host: listening.address.host, port: listening.address.port, loops: settings.loops,
+      logger: Logger(label: "consentd.rpc"))
+    settings.connections.apply(to: &configuration)
+    configuration.tls = try access.tls?.configuration()
+    configuration.plaintextAddress = listening.plaintext.map { ($0.host, $0.port) }
+    configuration.reflectionDescriptorSet = ServiceDescriptors.bytes
+    return configuration
+  }
+
+  private func started(at address: RPCServer.Address, _ access: Access) {
+    if settings.listening.isPlaintextOnNetwork {
+      logger.warning(
+        "--plaintext-on-network: tokens and answers can be read by whoever sees the network")
     }
-    defer { confirming.cancel() }
-    var received = signals.stream.makeAsyncIterator()
-    _ = await received.next()
-    logger.info("draining", metadata: ["grace": "30 s"])
-    server.health.shutDown()
-    await watch.close()
-    let hurry = Task { [server, logger] in
-      for await _ in signals.stream {
-        logger.warning("hurrying: calls in flight are cut off")
-        await server.drain(grace: .zero)
-      }
-    }
-    await server.drain(grace: .seconds(30))
-    hurry.cancel()
-    for task in tasks { task.cancel() }
-    for task in tasks { await task.value }
-    await opened.close()
-    logger.info("ended")
+    logger.info(
+      "started",
+      metadata: [
+        "address": "\(address)", "organizations": "\(organizations.count)",
+        "tls": "\(access.tls != nil)", "version": "\(Consentd.version)",
+      ])
   }
 }

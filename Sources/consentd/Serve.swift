@@ -7,17 +7,24 @@ struct Serve: AsyncParsableCommand {
     abstract: "Serve gRPC, gRPC-Web and Connect.",
     discussion: """
       SIGTERM or Ctrl-C ends it in good order: health turns NOT_SERVING, calls in flight finish \
-      within 30 s, then the database is let go. A second signal cuts calls off.
+      within --drain-grace, then the database is let go. A second signal cuts calls off.
+      Certificates, tokens, issuers and their key sets are read again when they change, and on \
+      SIGHUP; open connections go on.
       """)
 
-  @Option(
-    help: ArgumentHelp("Address to listen on; port 0 takes a free one.", valueName: "host:port"))
-  var listen = "127.0.0.1:8080"
+  @OptionGroup(title: "Listening") var listen: ListenOptions
 
   @OptionGroup var database: DatabaseOptions
 
-  @Option(help: ArgumentHelp("Bearer tokens, as SHA-256, with their roles.", valueName: "file"))
-  var tokens: String
+  @Option(
+    help: ArgumentHelp(
+      "Callers by the SHA-256 of their token or by their certificate.", valueName: "file"))
+  var tokens: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Issuers whose signed tokens (JWT) are believed, with their key sets.", valueName: "file"))
+  var issuers: String?
 
   @Option(
     help: ArgumentHelp(
@@ -51,12 +58,14 @@ struct Serve: AsyncParsableCommand {
     })
   var logLevel: Logger.Level = .info
 
+  @OptionGroup(title: "Connections") var connections: ConnectionOptions
+
   func run() async throws {
     let level = logLevel
     LoggingSystem.bootstrap { StderrLog(label: $0, logLevel: level) }
     do {
       let signals = Signals()
-      let running = try await Running.start(try settings())
+      let running = try await Running.start(try settings(), signals)
       await running.untilEnded(by: signals)
     } catch {
       throw StartFailure(error).exit
@@ -65,7 +74,11 @@ struct Serve: AsyncParsableCommand {
 
   func settings() throws(StartFailure) -> Settings {
     let choice = try database.choice()
-    let (host, port) = try address()
+    let listening = try listen.listening()
+    try connections.check()
+    guard tokens != nil || issuers != nil else {
+      throw StartFailure(.usage, "who may call? Give --tokens FILE, --issuers FILE or both")
+    }
     guard (1...64).contains(lanes), (1...256).contains(loops) else {
       throw StartFailure(.usage, "--lanes is 1 to 64 and --loops 1 to 256")
     }
@@ -79,37 +92,18 @@ struct Serve: AsyncParsableCommand {
         .usage, "--database needs --master-key-file; make one with `consentd init`")
     }
     return Settings(
-      host: host, port: port, database: choice, tokens: tokens, masterKeyFile: masterKeyFile,
+      listening: listening, connections: connections, database: choice,
+      callers: CallerFiles(tokens: tokens, issuers: issuers), masterKeyFile: masterKeyFile,
       organizations: organizations, testClock: testClock, lanes: lanes, loops: loops)
-  }
-
-  /// `host:port`, `[v6]:port`. Bearer tokens must not cross a network in the clear.
-  private func address() throws(StartFailure) -> (String, Int) {
-    guard let colon = listen.lastIndex(of: ":"),
-      let port = Int(listen[listen.index(after: colon)...]),
-      (0...65_535).contains(port)
-    else { throw StartFailure(.usage, "--listen is HOST:PORT, such as 127.0.0.1:8080") }
-    let host = listen[..<colon].trimmingPrefix("[").trimmingSuffix("]")
-    guard host == "127.0.0.1" || host == "::1" || host == "localhost" else {
-      throw StartFailure(
-        .usage, "--listen takes a loopback address: put a TLS proxy before it for other machines")
-    }
-    return (host, port)
-  }
-}
-
-extension StringProtocol {
-  fileprivate func trimmingSuffix(_ suffix: String) -> String {
-    hasSuffix(suffix) ? String(dropLast(suffix.count)) : String(self)
   }
 }
 
 /// Everything the program is told at its start.
 struct Settings {
-  var host: String
-  var port: Int
+  var listening: Listening
+  var connections: ConnectionOptions
   var database: DatabaseOptions.Choice
-  var tokens: String
+  var callers: CallerFiles
   var masterKeyFile: String?
   var organizations: String?
   var testClock: String?

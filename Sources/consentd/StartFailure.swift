@@ -4,6 +4,7 @@ import ConsentStore
 import EmbeddedPostgres
 import Foundation
 import Postgres
+import RPCServer
 
 /// Why the program cannot start, in one line that says what to do, and the exit code of it.
 struct StartFailure: Error {
@@ -27,6 +28,7 @@ struct StartFailure: Error {
     switch error {
     case let error as StartFailure: self = error
     case let error as TokenFileError: self.init(.configuration, error.description)
+    case let error as ServerTLS.Failure: self.init(.configuration, "TLS: " + error.description)
     case let error as ServiceStartError: self.init(.configuration, error.description)
     case let error as EmbeddedPostgresError: self.init(.unavailable, error.description)
     case let error as PostgresError: self.init(.unavailable, "database: \(error)")

@@ -27,6 +27,7 @@ import Testing
     "ConsentServer": [
       "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
       "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
+      "X509", "SwiftASN1", "JWTKit",
     ],
     "consentd": [
       "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
@@ -45,7 +46,7 @@ import Testing
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
       "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
-      "NIOPosix",
+      "NIOPosix", "NIOSSL", "X509", "SwiftASN1",
     ],
   ]
 

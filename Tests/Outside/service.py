@@ -87,6 +87,7 @@ class Service:
         self.port = free_port()
         self.process = None
         self.channel = None
+        self.extra = []
         (self.folder / "tokens.json").write_text(json.dumps({"tokens": [
             {"name": c.name, "organization": c.organization, "roles": list(c.roles),
              "part2": c.part2, "token_sha256": hashlib.sha256(c.token.encode()).hexdigest()}
@@ -119,12 +120,15 @@ class Service:
              "--embedded-postgres", str(self.folder / "pg"),
              "--tokens", str(self.folder / "tokens.json"),
              "--organizations", str(self.folder / "organizations.json"),
-             "--test-clock", str(self.folder / "clock")],
+             "--test-clock", str(self.folder / "clock"), *self.extra],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
-        self.channel = grpc.insecure_channel(self.address)
+        self.channel = self.open_channel()
         self.wait_serving(timeout)
         return self
+
+    def open_channel(self):
+        return grpc.insecure_channel(self.address)
 
     def wait_serving(self, timeout=60):
         from grpc_health.v1 import health_pb2, health_pb2_grpc

@@ -14,13 +14,16 @@ public struct HealthProbe: Sendable {
 
   private let store: any ConsentStore
   private let health: HealthState
+  private let readiness: Readiness?
   private let interval: Duration
   private let logger: Logger
 
   public init(
-    store: any ConsentStore, health: HealthState, interval: Duration = .seconds(2), logger: Logger
+    store: any ConsentStore, health: HealthState, readiness: Readiness? = nil,
+    interval: Duration = .seconds(2), logger: Logger
   ) {
     self.store = store
+    self.readiness = readiness
     self.health = health
     self.interval = interval
     self.logger = logger
@@ -37,10 +40,12 @@ public struct HealthProbe: Sendable {
         logger.error("not serving", metadata: ["why": "\(error as? StoreError ?? .overloaded)"])
       }
       health.setAll(.notServing)
+      readiness?.probed(succeeded: false)
       return false
     }
     if health.status() != .serving { logger.info("serving", metadata: [:]) }
     health.setAll(.serving)
+    readiness?.probed(succeeded: true)
     return true
   }
 

@@ -1,27 +1,48 @@
 public import ConsentCore
+public import ConsentStore
 public import EventFeed
 public import RPCServer
 
 import RPCWire
 import Synchronization
 
-/// Counts what the service does and tells it as Prometheus text. No label holds patient data:
-/// methods, codes and organization ids only.
+/// Counts what the service does. `Metrics+Text` tells it. No label holds patient data: methods,
+/// codes, kinds and organization ids only.
 public final class Metrics: Sendable {
-  private struct Key: Hashable {
+  struct Key: Hashable {
     var method: String
     var code: RPCCode
   }
 
-  private struct Board {
+  struct Board {
     var calls: [Key: UInt64] = [:]
     var latency: [String: Histogram] = [:]
     var positions: [OrganizationID: UInt64] = [:]
+    var feedLag: [OrganizationID: UInt64] = [:]
     var expiryLag: [OrganizationID: Int64] = [:]
     var events: [EventKind: UInt64] = [:]
+    var vitals: DatabaseVitals?
+    var reloads: [Reload: UInt64] = [:]
+  }
+
+  struct Reload: Hashable {
+    var what: String
+    var succeeded: Bool
+  }
+
+  /// What is not counted but read when the page is asked for.
+  public struct Readings: Sendable {
+    public var server = RPCServerStatistics()
+    public var watchStreams = 0
+    public var pools: [(name: String, load: PoolLoad)] = []
+    /// Seconds since 1970.
+    public var certificateEnds: Int64?
+
+    public init() {}
   }
 
   private let board = Mutex(Board())
+  private let readings = Mutex<@Sendable () -> Readings>({ Readings() })
 
   public init() {}
 
@@ -30,7 +51,7 @@ public final class Metrics: Sendable {
     // Paths that name no method are the caller's to choose; one name stands for all of them.
     let method = report.method?.path ?? "unknown"
     board.withLock { board in
-      board.calls[Key(method: method, code: report.code), default: 0] += 1
+      board.calls[Key(method: method, code: report.code), default: 0] &+= 1
       board.latency[method, default: Histogram()].add(nanoseconds: report.durationNanoseconds)
     }
   }
@@ -48,60 +69,32 @@ public final class Metrics: Sendable {
     }
   }
 
+  /// What a look at the database found; `nil` when it could not be had.
+  public func looked(_ vitals: DatabaseVitals?) { board.withLock { $0.vitals = vitals } }
+
+  /// How far what watchers are told is behind the stored heads.
+  public func compared(withHeads heads: [OrganizationID: UInt64]) {
+    board.withLock { board in
+      for (organization, head) in heads {
+        let told = board.positions[organization] ?? 0
+        board.feedLag[organization] = head > told ? head - told : 0
+      }
+    }
+  }
+
+  /// A file that is read again while the service runs, such as a certificate, was.
+  public func reloaded(_ what: String, succeeded: Bool) {
+    board.withLock { $0.reloads[Reload(what: what, succeeded: succeeded), default: 0] &+= 1 }
+  }
+
+  /// Sets where the readings come from.
+  public func read(from source: @escaping @Sendable () -> Readings) {
+    readings.withLock { $0 = source }
+  }
+
   /// Prometheus text exposition format 0.0.4.
-  public func text(openStreams: Int) -> String {
-    let board = board.withLock { $0 }
-    var lines = ["# TYPE consentd_rpcs_total counter"]
-    lines += board.calls.map { key, count in
-      "consentd_rpcs_total{method=\"\(key.method)\",code=\"\(key.code.connectName)\"} \(count)"
-    }.sorted()
-    lines.append("# TYPE consentd_rpc_seconds histogram")
-    for (method, histogram) in board.latency.sorted(by: { $0.key < $1.key }) {
-      lines += histogram.lines(name: "consentd_rpc_seconds", labels: "method=\"\(method)\"")
-    }
-    lines.append("# TYPE consentd_feed_position gauge")
-    lines += board.positions.sorted { $0.key < $1.key }
-      .map { "consentd_feed_position{organization=\"\($0.key)\"} \($0.value)" }
-    lines.append("# TYPE consentd_expiry_lag_seconds gauge")
-    lines += board.expiryLag.sorted { $0.key < $1.key }.map {
-      "consentd_expiry_lag_seconds{organization=\"\($0.key)\"} \(Double($0.value) / 1_000_000)"
-    }
-    lines.append("# TYPE consentd_expiry_events_total counter")
-    lines += board.events.map {
-      "consentd_expiry_events_total{kind=\"\($0.key.name)\"} \($0.value)"
-    }
-    .sorted()
-    lines += ["# TYPE consentd_watch_streams gauge", "consentd_watch_streams \(openStreams)"]
-    return lines.joined(separator: "\n") + "\n"
-  }
-}
-
-/// Latency in buckets from 0.1 ms to 10 s.
-struct Histogram {
-  static let bounds = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 10,
-  ]
-  private var buckets = [UInt64](repeating: 0, count: bounds.count)
-  private var count: UInt64 = 0
-  private var sum = 0.0
-
-  mutating func add(nanoseconds: UInt64) {
-    let seconds = Double(nanoseconds) / 1_000_000_000
-    count += 1
-    sum += seconds
-    if let index = Histogram.bounds.firstIndex(where: { seconds <= $0 }) { buckets[index] += 1 }
-  }
-
-  func lines(name: String, labels: String) -> [String] {
-    var lines: [String] = []
-    var below: UInt64 = 0
-    for (bound, bucket) in zip(Histogram.bounds, buckets) {
-      below += bucket
-      lines.append("\(name)_bucket{\(labels),le=\"\(bound)\"} \(below)")
-    }
-    lines.append("\(name)_bucket{\(labels),le=\"+Inf\"} \(count)")
-    lines.append("\(name)_sum{\(labels)} \(sum)")
-    lines.append("\(name)_count{\(labels)} \(count)")
-    return lines
+  public var text: String {
+    let source = readings.withLock { $0 }
+    return Metrics.text(board.withLock { $0 }, source())
   }
 }

@@ -1,15 +1,26 @@
 public import RPCServer
 
 /// Puts the caller's `Principal` into the call, or refuses it, before its message is decoded.
+///
+/// Who calls is said by one credential: the bearer token where there is one, else the client
+/// certificate. A token that is not valid is refused whatever the certificate says, so that nobody
+/// goes on as somebody else without noticing.
 public struct Authentication: Sendable {
-  let tokens: TokenFile
+  let callers: CallerDirectory
 
-  public init(tokens: TokenFile) { self.tokens = tokens }
+  public init(callers: CallerDirectory) { self.callers = callers }
 
   public var interceptor: Interceptor {
     { method, context throws(RPCError) in
       if MethodAccess.isOpen(path: method.path) { return }
-      let principal = try authenticate(context.metadata)
+      let principal: Principal
+      do throws(ServiceError) {
+        principal = try await self.principal(
+          authorization: context.metadata.bytes("authorization"),
+          times: context.metadata.count("authorization"), certificates: context.clientCertificates)
+      } catch {
+        throw error.rpcError
+      }
       guard MethodAccess.allows(principal, path: method.path) else {
         throw ServiceError.permissionDenied(method: method.name).rpcError
       }
@@ -17,23 +28,30 @@ public struct Authentication: Sendable {
     }
   }
 
-  private func authenticate(_ metadata: RequestMetadata) throws(RPCError) -> Principal {
-    guard metadata.count("authorization") <= 1 else {
-      throw ServiceError.unauthenticated("send one authorization value, not several").rpcError
+  /// - Parameters:
+  ///   - authorization: the first value of that field.
+  ///   - times: how often the field is there.
+  ///   - certificates: what the handshake verified, the client's own first.
+  func principal(
+    authorization: ArraySlice<UInt8>?, times: Int, certificates: [[UInt8]]
+  ) async throws(ServiceError) -> Principal {
+    guard times <= 1 else {
+      throw .unauthenticated("send one authorization value, not several")
     }
-    guard let value = metadata.bytes("authorization") else {
-      throw ServiceError.unauthenticated("send `authorization: Bearer <token>`").rpcError
+    if let value = authorization {
+      return try await callers.principal(bearer: try Self.token(in: value))
     }
+    if let leaf = certificates.first { return try callers.principal(certificate: leaf) }
+    throw .unauthenticated(
+      "send `authorization: Bearer <token>`, or come with a client certificate")
+  }
+
+  static func token(in value: ArraySlice<UInt8>) throws(ServiceError) -> ArraySlice<UInt8> {
     let scheme = Array("bearer ".utf8)
     guard value.count > scheme.count,
       zip(value, scheme).allSatisfy({ $0 | 0x20 == $1 || $0 == $1 })
-    else {
-      throw ServiceError.unauthenticated("the scheme is Bearer").rpcError
-    }
-    guard let principal = tokens.principal(token: Array(value.dropFirst(scheme.count))) else {
-      throw ServiceError.unauthenticated("the token is not known here").rpcError
-    }
-    return principal
+    else { throw .unauthenticated("the scheme is Bearer") }
+    return value.dropFirst(scheme.count)
   }
 }
 

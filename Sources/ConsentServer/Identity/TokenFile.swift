@@ -3,14 +3,23 @@ import Foundation
 
 public import ConsentCore
 
-/// Static bearer tokens, from a file that holds only their SHA-256, so that reading the file does
-/// not let anybody in.
+/// The callers known by name: by the SHA-256 of their bearer token, so that reading the file does
+/// not let anybody in, or by what their client certificate says.
 ///
 /// JSON: `{"tokens":[{"name":"ehr","organization":"<uuid>","roles":["checker"],
-/// "token_sha256":"<hex>","part2":false,"uses":["DIAGNOSIS"],"audiences":[...],"channels":[...]}]}`;
-/// `uses`, `audiences` and `channels` limit what the caller may assert, absent = all.
+/// "token_sha256":"<hex>","part2":false,"uses":["DIAGNOSIS"],"audiences":[...],"channels":[...]}],
+/// "certificates":[{"certificate":"URI:urn:example:pacs","name":"pacs", ...}]}`;
+/// `uses`, `audiences` and `channels` limit what the caller may assert, absent = all. For
+/// `certificate` see `CertificateIdentity`.
 public struct TokenFile: Sendable {
   private let principals: [[UInt8]: Principal]
+  private let certificates: [CertificateIdentity: Principal]
+
+  /// Nobody.
+  public init() {
+    principals = [:]
+    certificates = [:]
+  }
 
   public init(contentsOf path: String) throws(TokenFileError) {
     guard let data = FileManager.default.contents(atPath: path) else {
@@ -26,22 +35,59 @@ public struct TokenFile: Sendable {
     } catch {
       throw TokenFileError("\(name) is not a token file; write one with `consentctl token`")
     }
+    guard file.tokens != nil || file.certificates != nil else {
+      throw TokenFileError("\(name) has neither `tokens` nor `certificates`")
+    }
     var principals: [[UInt8]: Principal] = [:]
-    for (index, entry) in file.tokens.enumerated() {
-      let (hash, principal) = try entry.principal(at: "\(name): tokens[\(index)]")
-      guard principals.updateValue(principal, forKey: hash) == nil else {
-        throw TokenFileError("\(name): tokens[\(index)] repeats an earlier token_sha256")
+    for (index, entry) in (file.tokens ?? []).enumerated() {
+      let place = "\(name): tokens[\(index)]"
+      guard let hash = bytes(hexadecimal: entry.tokenSHA256), hash.count == 32 else {
+        throw TokenFileError("\(place).token_sha256 is not 64 hexadecimal digits")
       }
+      guard principals.updateValue(try entry.caller.principal(at: place), forKey: hash) == nil
+      else { throw TokenFileError("\(place) repeats an earlier token_sha256") }
+    }
+    var certificates: [CertificateIdentity: Principal] = [:]
+    for (index, entry) in (file.certificates ?? []).enumerated() {
+      let place = "\(name): certificates[\(index)]"
+      guard let identity = CertificateIdentity(entry.certificate) else {
+        throw TokenFileError(
+          "\(place).certificate is none of URI:…, DNS:…, email:… and sha256:<64 hexadecimal digits>"
+        )
+      }
+      guard certificates.updateValue(try entry.caller.principal(at: place), forKey: identity) == nil
+      else { throw TokenFileError("\(place) repeats an earlier certificate") }
     }
     self.principals = principals
+    self.certificates = certificates
   }
 
-  /// Who presents `token`. The look-up is by hash, so its time tells nothing of the tokens.
+  /// Who presents a token with this SHA-256. The look-up is by hash, so its time tells nothing of
+  /// the tokens.
+  func principal(tokenSHA256 hash: [UInt8]) -> Principal? { principals[hash] }
+
+  /// Who presents `token`.
   func principal(token: some DataProtocol) -> Principal? {
-    principals[Array(SHA256.hash(data: token))]
+    principal(tokenSHA256: Array(SHA256.hash(data: token)))
   }
 
-  public var organizations: Set<OrganizationID> { Set(principals.values.map(\.organization)) }
+  /// Whom a client certificate names: exactly one entry, or nobody. Two entries that fit one
+  /// certificate contradict each other, and neither is believed.
+  func principal(certificate identities: [CertificateIdentity]) -> Principal? {
+    let found = Set(identities).compactMap { certificates[$0] }
+    return found.count == 1 ? found[0] : nil
+  }
+
+  public var organizations: Set<OrganizationID> {
+    Set(principals.values.map(\.organization)).union(certificates.values.map(\.organization))
+  }
+
+  /// A caller who is named as one of an issuer's callers could be; the two would not be told apart.
+  public func firstName(ofAn issuers: IssuerFile) -> String? {
+    let prefixes = issuers.issuers.values.map { $0.name + "/" }
+    return (Array(principals.values) + Array(certificates.values)).map(\.name).sorted()
+      .first { name in prefixes.contains { name.hasPrefix($0) } }
+  }
 }
 
 public struct TokenFileError: Error, CustomStringConvertible, Sendable {
@@ -51,62 +97,37 @@ public struct TokenFileError: Error, CustomStringConvertible, Sendable {
 
 extension TokenFile {
   private struct File: Decodable {
-    var tokens: [Entry]
+    var tokens: [TokenEntry]?
+    var certificates: [CertificateEntry]?
   }
 
-  private struct Entry: Decodable {
-    var name: String
-    var organization: String
-    var roles: [String]
+  private struct TokenEntry: Decodable {
+    var caller: CallerEntry
     var tokenSHA256: String
-    var part2: Bool?
-    var uses: [String]?
-    var audiences: [String]?
-    var channels: [String]?
 
     enum CodingKeys: String, CodingKey {
-      case name, organization, roles, part2, uses, audiences, channels
       case tokenSHA256 = "token_sha256"
     }
 
-    func principal(at place: String) throws(TokenFileError) -> ([UInt8], Principal) {
-      guard let organization = OrganizationID(organization) else {
-        throw TokenFileError("\(place).organization is not a UUID")
-      }
-      guard !name.isEmpty else { throw TokenFileError("\(place).name is empty") }
-      var roles: Set<Role> = []
-      for name in self.roles {
-        guard let role = Role(rawValue: name) else {
-          let known = Role.allCases.map(\.rawValue).joined(separator: ", ")
-          throw TokenFileError("\(place).roles: \(name) is not a role; use \(known)")
-        }
-        roles.insert(role)
-      }
-      guard let hash = bytes(hexadecimal: tokenSHA256), hash.count == 32 else {
-        throw TokenFileError("\(place).token_sha256 is not 64 hexadecimal digits")
-      }
-      let limits = CallerLimits(
-        uses: try closedSet(uses, \.name, "\(place).uses"),
-        audiences: try closedSet(audiences, \.name, "\(place).audiences"),
-        channels: try closedSet(channels, \.name, "\(place).channels"),
-        seesPart2: part2 ?? false)
-      return (
-        hash, Principal(name: name, organization: organization, roles: roles, limits: limits)
-      )
+    init(from decoder: any Decoder) throws {
+      caller = try CallerEntry(from: decoder)
+      tokenSHA256 = try decoder.container(keyedBy: CodingKeys.self)
+        .decode(String.self, forKey: .tokenSHA256)
+    }
+  }
+
+  private struct CertificateEntry: Decodable {
+    var caller: CallerEntry
+    var certificate: String
+
+    enum CodingKeys: String, CodingKey {
+      case certificate
     }
 
-    private func closedSet<Element>(
-      _ names: [String]?, _ path: KeyPath<Element, String>, _ place: String
-    ) throws(TokenFileError) -> ClosedSet<Element> {
-      guard let names else { return .all }
-      var set = ClosedSet<Element>()
-      for name in names {
-        guard let element = Element.allCases.first(where: { $0[keyPath: path] == name }) else {
-          throw TokenFileError("\(place): \(name) is not one of the known names")
-        }
-        set.insert(element)
-      }
-      return set
+    init(from decoder: any Decoder) throws {
+      caller = try CallerEntry(from: decoder)
+      certificate = try decoder.container(keyedBy: CodingKeys.self)
+        .decode(String.self, forKey: .certificate)
     }
   }
 }

@@ -12,6 +12,8 @@ struct DevSetupCommand: AsyncParsableCommand {
 
   @Option var directory: String
   @Option var url: String
+  /// The authority of an https URL.
+  @Option var ca: String?
 
   static let organization = "7c9a3f6e-2b41-4c58-9d0e-5f1a2b3c4d5e"
 
@@ -44,7 +46,8 @@ struct DevSetupCommand: AsyncParsableCommand {
           made.map(\.1.entry), to: folder.appendingPathComponent("tokens.json").path)
         lines = made.map { "CONSENTD_\($0.0.uppercased())_TOKEN=\($0.1.token)" }
       }
-      let text = (["CONSENTD_URL=\(url)"] + lines).joined(separator: "\n") + "\n"
+      let trust = ca.map { ["CONSENTD_CA=\($0)"] } ?? []
+      let text = (["CONSENTD_URL=\(url)"] + trust + lines).joined(separator: "\n") + "\n"
       try Files.write(Data(text.utf8), to: environment, mode: 0o600)
     }
   }

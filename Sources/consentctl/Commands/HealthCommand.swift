@@ -12,14 +12,14 @@ struct HealthCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reporting {
-      let (host, port) = try server.endpoint()
+      let endpoint = try server.endpoint()
       let deadline = ContinuousClock.now + .seconds(max(0, wait))
       while true {
-        if (try? await Connection.isServing(host: host, port: port)) == true {
+        if (try? await Connection.isServing(endpoint)) == true {
           return print(server.json ? #"{"status":"SERVING"}"# : "serving")
         }
         guard ContinuousClock.now < deadline else {
-          throw CommandFailure.unavailable("\(host):\(port) does not serve")
+          throw CommandFailure.unavailable("\(endpoint.host):\(endpoint.port) does not serve")
         }
         try await Task.sleep(for: .milliseconds(100))
       }

@@ -1,0 +1,119 @@
+import ConsentCore
+import ConsentStore
+import RPCServer
+import RPCWire
+
+extension Metrics {
+  static func text(_ board: Board, _ readings: Readings) -> String {
+    var text = PrometheusText()
+    calls(board, readings, &text)
+    connections(readings, &text)
+    feeds(board, readings, &text)
+    database(board, readings, &text)
+    text.family(
+      "consentd_reloads_total", .counter,
+      "Files read again after they changed; a failed one left the old content in force.")
+    for (reload, count) in board.reloads.sorted(by: { $0.key.what < $1.key.what }) {
+      text.sample(
+        "consentd_reloads_total",
+        [("what", reload.what), ("result", reload.succeeded ? "ok" : "failed")], "\(count)")
+    }
+    return text.text
+  }
+
+  private static func calls(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {
+    text.family("consentd_rpcs_total", .counter, "Calls finished, by method and status.")
+    let calls = board.calls.sorted {
+      ($0.key.method, $0.key.code.connectName) < ($1.key.method, $1.key.code.connectName)
+    }
+    for (key, count) in calls {
+      text.sample(
+        "consentd_rpcs_total", [("method", key.method), ("code", key.code.connectName)],
+        "\(count)")
+    }
+    text.family("consentd_rpc_seconds", .histogram, "Time from headers to the end of a call.")
+    for (method, histogram) in board.latency.sorted(by: { $0.key < $1.key }) {
+      text.histogram("consentd_rpc_seconds", [("method", method)], histogram)
+    }
+    text.one(
+      "consentd_rpcs_in_flight", .gauge, "Handlers running now.", readings.server.callsInFlight)
+  }
+
+  private static func connections(_ readings: Readings, _ text: inout PrometheusText) {
+    let server = readings.server
+    text.one("consentd_connections_open", .gauge, "Connections open now.", server.openConnections)
+    text.one(
+      "consentd_connections_accepted_total", .counter, "Connections accepted.",
+      server.acceptedConnections)
+    text.one(
+      "consentd_connections_refused_total", .counter,
+      "Connections closed without a byte, above a limit of connections.",
+      server.refusedConnections)
+    text.one(
+      "consentd_tls_handshake_failures_total", .counter,
+      "TLS connections that ended before their handshake did.", server.failedTLSHandshakes)
+    text.family(
+      "consentd_abuse_verdicts_total", .counter,
+      "What the guard did about connections: delay (reads paused), close, or GOAWAY with a text.")
+    for (kind, count) in server.abuseVerdicts.sorted(by: { $0.key < $1.key }) {
+      text.sample("consentd_abuse_verdicts_total", [("kind", kind)], "\(count)")
+    }
+    if let ends = readings.certificateEnds {
+      text.one(
+        "consentd_tls_certificate_not_after_seconds", .gauge,
+        "When the server's certificate ends, in seconds since 1970.", ends)
+    }
+  }
+
+  private static func feeds(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {
+    text.family("consentd_feed_position", .gauge, "Head of the feed that watchers are told.")
+    for (organization, position) in board.positions.sorted(by: { $0.key < $1.key }) {
+      text.sample(
+        "consentd_feed_position", [("organization", "\(organization)")], "\(position)")
+    }
+    text.family(
+      "consentd_feed_lag_events", .gauge,
+      "Positions between the stored head and what watchers were told, when last compared.")
+    for (organization, lag) in board.feedLag.sorted(by: { $0.key < $1.key }) {
+      text.sample("consentd_feed_lag_events", [("organization", "\(organization)")], "\(lag)")
+    }
+    text.family(
+      "consentd_expiry_lag_seconds", .gauge,
+      "How late the last expiry was told; checks never wait for it.")
+    for (organization, lag) in board.expiryLag.sorted(by: { $0.key < $1.key }) {
+      text.sample(
+        "consentd_expiry_lag_seconds", [("organization", "\(organization)")],
+        "\(Double(lag) / 1_000_000)")
+    }
+    text.family("consentd_expiry_events_total", .counter, "Events that the scheduler emitted.")
+    for (kind, count) in board.events.sorted(by: { $0.key.name < $1.key.name }) {
+      text.sample("consentd_expiry_events_total", [("kind", kind.name)], "\(count)")
+    }
+    text.one("consentd_watch_streams", .gauge, "Watch streams open now.", readings.watchStreams)
+  }
+
+  private static func database(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {
+    text.family("consentd_database_connections", .gauge, "Connections of each pool.")
+    for (name, load) in readings.pools {
+      text.sample("consentd_database_connections", [("pool", name)], "\(load.lanes)")
+    }
+    text.family("consentd_database_connections_busy", .gauge, "Connections at work now.")
+    for (name, load) in readings.pools {
+      text.sample("consentd_database_connections_busy", [("pool", name)], "\(load.busy)")
+    }
+    text.family("consentd_database_jobs_queued", .gauge, "Jobs that wait for a connection.")
+    for (name, load) in readings.pools {
+      text.sample("consentd_database_jobs_queued", [("pool", name)], "\(load.queued)")
+    }
+    guard let vitals = board.vitals else { return }
+    text.one(
+      "consentd_database_transaction_id_age", .gauge,
+      "Age of the oldest transaction id not frozen, over all databases; alarm above "
+        + "\(DatabaseVitals.ageAlarm): VACUUM is behind, and PostgreSQL stops writes before "
+        + "2147483648.", vitals.transactionIDAge)
+    text.one(
+      "consentd_database_multixact_id_age", .gauge,
+      "The same for multixact ids; alarm above \(DatabaseVitals.ageAlarm).",
+      vitals.multixactIDAge)
+  }
+}
