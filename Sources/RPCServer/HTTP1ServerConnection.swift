@@ -68,10 +68,13 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
 
   /// A malformed request. Before any valid one nothing is said, since the peer may not even speak
-  /// HTTP; later a 400 is.
+  /// HTTP; later a 400 is, unless the answer to the request in question is already on its way.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard !isClosing else { return }
-    guard let error = error as? HTTPParserError, exchange == nil else { return closeNow() }
+    guard let error = error as? HTTPParserError, exchange?.replyStarted != true else {
+      return closeNow()
+    }
+    endExchange()
     if error == .headerOverflow {
       refuse(431, "the request headers are above the limit; send less")
     } else if hasSeenRequest {
@@ -158,11 +161,23 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   private static func fields(of head: HTTPRequestHead) -> HTTP2Fields {
     var fields = HTTP2Fields()
     fields.add(":method", head.method.rawValue)
-    fields.add(":path", head.uri)
+    fields.add(":path", originForm(of: head.uri).utf8)
     for (name, value) in head.headers {
       fields.add(ASCII.lowercased(Array(name.utf8)), value.utf8)
     }
     return fields
+  }
+
+  /// What follows the authority in `http://authority/path`: proxies may send that form, and a
+  /// server must take it (RFC 9112 section 3.2.2).
+  private static func originForm(of uri: String) -> Substring {
+    guard uri.utf8.first != UInt8(ascii: "/"), let scheme = uri.firstRange(of: "://"),
+      ["http", "https"].contains(uri[..<scheme.lowerBound].lowercased())
+    else { return uri[...] }
+    let rest = uri[scheme.upperBound...]
+    guard let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" }), end != rest.startIndex
+    else { return rest.isEmpty || rest.first == "/" ? uri[...] : "/" }
+    return rest[end] == "/" ? rest[end...] : "/" + rest[end...]
   }
 
   private func receive(_ buffer: ByteBuffer) {

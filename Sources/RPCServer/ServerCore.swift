@@ -15,6 +15,7 @@ final class ServerCore: Sendable {
   let isDraining = Atomic<Bool>(false)
   let health: HealthState
   let pages: [String: PageHandler]
+  let inflater: Inflater
   private let corsOrigins: Set<[UInt8]>
 
   init(configuration: RPCServerConfiguration, methods: [RPCMethod], health: HealthState) {
@@ -22,6 +23,7 @@ final class ServerCore: Sendable {
     self.methods = MethodTable(methods)
     self.health = health
     admission = ConnectionAdmission(limits: configuration.limits)
+    inflater = Inflater(budget: configuration.limits.inflatedBytes)
     corsOrigins = Set(configuration.corsOrigins.map { Array($0.utf8) })
     let healthPage: PageHandler = { _ in
       // Longer than five bytes: conformance suites look for a body they can starve of window.

@@ -314,6 +314,26 @@ def test_trailers_follow_even_when_the_window_is_used_up(echo):
     raw.close()
 
 
+@pytest.mark.parametrize("by_settings", [False, True])
+def test_a_long_answer_arrives_through_a_small_window(echo, by_settings):
+    """However long the queue: the WINDOW_UPDATE or SETTINGS that let it go must be read."""
+    size = 2_000_000
+    raw = Raw(echo)
+    raw.send(raw.headers(1), raw.data(1, framed(echo_request(payload_bytes=size)), end=True))
+
+    def received():
+        return sum(len(f.data) for f in raw.frames if isinstance(f, frames.DataFrame))
+
+    raw.read(3, until=lambda f: received() >= 65535)
+    settings = frames.SettingsFrame(0)
+    settings.settings = {frames.SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 24}
+    raw.send(frames.WindowUpdateFrame(0, 1 << 24))
+    raw.send(settings if by_settings else frames.WindowUpdateFrame(1, 1 << 24))
+    assert raw.read(5, until=lambda f: f.stream_id == 1 and "END_STREAM" in f.flags) is not None
+    assert received() > size
+    raw.close()
+
+
 def test_a_slow_reader_suspends_the_producer(echo):
     raw = Raw(echo)
     raw.send(

@@ -57,7 +57,7 @@ def echo_request(text="", count=0, payload_bytes=0, delay=0, fail=0):
     """An EchoRequest, encoded by hand."""
     out = b""
     if text:
-        out += b"\x0a" + varint(len(text)) + text.encode()
+        out += b"\x0a" + varint(len(text.encode())) + text.encode()
     for tag, value in ((0x10, payload_bytes), (0x18, count), (0x20, delay), (0x28, fail)):
         if value:
             out += bytes([tag]) + varint(value)
