@@ -43,6 +43,12 @@ need_build_packages() {
   need_packages libnghttp2-dev libpq-dev zlib1g-dev pkg-config postgresql tzdata dcmtk
 }
 
+# The clients of ops/test --all-clients: grpc-go and grpc-java.
+need_other_clients() {
+  need_packages golang-go golang-google-grpc-dev openjdk-17-jdk-headless libgrpc-java \
+    libnetty-java libguava-java libprotobuf-java libgoogle-gson-java libperfmark-java
+}
+
 # A Python of the project's own, with the packages of the requirements file "$1".
 need_python() {
   need_packages python3 python3-venv
