@@ -22,7 +22,11 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   private var hasSeenRequest = false
   private var readIsWanted = false
   private var idleSince: UInt64
-  private var blockedSince: UInt64?
+  /// Body bytes that the channel has not written yet, and when it last wrote some. Its writability
+  /// does not tell: one large answer keeps it unwritable however fast it is taken, and what is left
+  /// of a small one keeps it writable though nobody takes it.
+  private var unwritten = 0
+  private var lastProgress: UInt64 = 0
 
   init(loop: LoopContext, peer: PeerInfo) {
     self.loop = loop
@@ -260,14 +264,31 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
   private var closesAfterReply = false
 
-  func writeBody(_ prefix: [UInt8], _ bytes: [UInt8], written: @escaping () -> Void) {
+  /// Writes in pieces, so that progress can be seen; `written` is told the size of each.
+  func writeBody(_ prefix: [UInt8], _ bytes: [UInt8], written: @escaping (Int) -> Void) {
     guard let context else { return }
     var buffer = context.channel.allocator.buffer(capacity: prefix.count + bytes.count)
     buffer.writeBytes(prefix)
     buffer.writeBytes(bytes)
-    let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in written() }
-    context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
+    if unwritten == 0 { lastProgress = RPCClock.now() }
+    unwritten += buffer.readableBytes
+    while let piece = buffer.readSlice(length: min(Self.pieceSize, buffer.readableBytes)),
+      piece.readableBytes > 0
+    {
+      let promise = context.eventLoop.makePromise(of: Void.self)
+      promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+        self?.wrote(piece.readableBytes)
+        written(piece.readableBytes)
+      }
+      context.write(wrapOutboundOut(.body(.byteBuffer(piece))), promise: promise)
+    }
+  }
+  private static let pieceSize = 65_536
+
+  private func wrote(_ count: Int) {
+    unwritten -= count
+    lastProgress = RPCClock.now()
+    if exchange == nil { idleSince = lastProgress }
   }
 
   func writeEnd(of exchange: HTTP1Exchange) {
@@ -314,16 +335,15 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   // MARK: Timers and end
 
   func check(now: UInt64) {
-    guard let context, !isClosing else { return }
     let timers = configuration.timers
-    if context.channel.isWritable {
-      blockedSince = nil
-    } else if now &- (blockedSince ?? now) > ConnectionSetup.nanoseconds(timers.writeStall) {
+    if unwritten > 0, now > lastProgress,
+      now &- lastProgress > ConnectionSetup.nanoseconds(timers.writeStall)
+    {
       return closeNow()
-    } else {
-      blockedSince = blockedSince ?? now
     }
+    guard !isClosing, context != nil else { return }
     guard let exchange else {
+      guard unwritten == 0 else { return }
       let limit = hasSeenRequest ? timers.http1Idle : timers.firstBytes
       if now > idleSince, now &- idleSince > ConnectionSetup.nanoseconds(limit) { closeNow() }
       return

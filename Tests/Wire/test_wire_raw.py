@@ -116,6 +116,25 @@ def test_a_deadline_between_messages_ends_in_trailers(client):
     assert reply.grpc_status == 4 and reply.trailers is not None and reply.data
 
 
+def test_a_deadline_inside_a_message_resets_the_stream(echo):
+    """Trailers would stand behind bytes that the caller does not take."""
+    raw = Raw(echo)
+    settings = frames.SettingsFrame(0)
+    settings.settings = {frames.SettingsFrame.INITIAL_WINDOW_SIZE: 100}
+    fields = with_fields(("grpc-timeout", "300m"), path=SERVICE + "ServerStream")
+    ask = framed(echo_request(count=100, payload_bytes=5000))
+    raw.send(settings, raw.headers(1, fields), raw.data(1, ask, end=True))
+    reset = raw.read(3, until=lambda f: isinstance(f, frames.RstStreamFrame))
+    assert reset is not None and reset.error_code == 8
+    raw.close()
+
+
+def test_te_with_another_value_is_malformed(client):
+    stream = client.start(with_fields(("te", "gzip"), drop=("te",)), framed())
+    assert client.wait(stream).reset == 1
+    assert client.call(grpc_headers()).grpc_status == 0
+
+
 # Compression
 
 

@@ -318,5 +318,25 @@ def http1(echo, request, timeout=3.0):
     return answer, closed
 
 
+def counters(client):
+    """Handlers started and cancelled so far."""
+    data = client.call(grpc_headers(SERVICE + "Counters")).data[5:]
+    values = {1: 0, 2: 0}
+    index = 0
+    while index < len(data):
+        field = data[index] >> 3
+        index += 1
+        value = shift = 0
+        while True:
+            byte = data[index]
+            index += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        values[field] = value
+    return values[1], values[2]
+
+
 def unbase64(text):
     return base64.b64decode(text + "=" * (-len(text) % 4))
