@@ -8,7 +8,7 @@ import time
 
 import pytest
 from protocols import CODES, HTTP_STATUS, Wire, read_fields, unpadded
-from wire_support import SERVICE, Echo, echo_request, framed, varint
+from wire_support import SERVICE, Client, Echo, echo_request, framed, varint
 
 LIMIT = 100_000
 ROADS = [
@@ -57,6 +57,28 @@ def test_all_four_shapes(wire):
         assert both.http_status == 505 and both.header("connection") == ["close"]
     else:
         assert (both.code, texts(both)) == (0, [b"a", b"b", b"c"])
+
+
+def test_full_duplex(wire):
+    """Each answer comes before the next question is asked, in every protocol that HTTP/2 carries."""
+    if wire.transport == "http1":
+        pytest.skip("bidirectional streams need HTTP/2")
+    client = Client(wire.echo)
+    head = [(":method", "POST"), (":scheme", "http"), (":path", SERVICE + "Bidi"), (":authority", "a")]
+    stream = client.start(head + [("content-type", wire.content_type(streaming=True))], b"", end=False)
+    reply = client.replies[stream]
+    for text in ("one", "two", "three"):
+        client.h2.send_data(stream, framed(echo_request(text=text)))
+        client.flush()
+        client.wait(stream, until=lambda: text.encode() in reply.data)
+        assert text.encode() in reply.data and not reply.ended
+    client.h2.end_stream(stream)
+    client.flush()
+    client.wait(stream)
+    headers = [(k, v) for k, v in reply.headers if not k.startswith(":")]
+    outcome = wire.outcome(True, reply.http_status, headers, reply.data, reply.trailers)
+    assert (outcome.code, texts(outcome)) == (0, [b"one", b"two", b"three"])
+    client.close()
 
 
 def test_streams_of_nothing(wire):
