@@ -91,7 +91,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   // MARK: Request
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard !isClosing else { return }
+    guard !isClosing else { return discard(unwrapInboundIn(data)) }
     switch unwrapInboundIn(data) {
     case .head(let head): begin(head)
     case .body(let buffer): receive(buffer)
@@ -310,10 +310,36 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
 
   private func closeAfter(_ context: ChannelHandlerContext, _ part: HTTPServerResponsePart) {
+    let isWhole = exchange?.requestEnded ?? true
     let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.closeNow() }
+    promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+      isWhole ? self?.closeNow() : self?.linger()
+    }
     context.writeAndFlush(wrapOutboundOut(part), promise: promise)
   }
+
+  /// Ends our side alone and reads on for a while: closing with bytes unread would make TCP reset
+  /// the connection, and the peer could lose the answer that says why (RFC 9112 section 9.6).
+  private func linger() {
+    guard let context else { return }
+    lingersUntil = RPCClock.now() &+ 2_000_000_000
+    context.close(mode: .output).assumeIsolated().whenFailure { [weak self] _ in self?.closeNow() }
+    readIfWanted()
+  }
+  private var lingersUntil: UInt64?
+  private var discarded = 0
+
+  private func discard(_ part: HTTPServerRequestPart) {
+    guard lingersUntil != nil else { return }
+    switch part {
+    case .body(let buffer):
+      discarded += buffer.readableBytes
+      if discarded > Self.discardLimit { closeNow() }
+    case .end: closeNow()
+    case .head: break
+    }
+  }
+  private static let discardLimit = 8 * 1024 * 1024
 
   func flush() { context?.flush() }
 
@@ -327,7 +353,11 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   /// Holds reads back while the body's taker is slower than its sender.
   func readIfWanted() {
     guard readIsWanted, let context else { return }
-    if let exchange, exchange.unconsumed > Int(configuration.limits.streamWindow) { return }
+    if !isClosing, let exchange,
+      exchange.unconsumed > Int(configuration.limits.streamWindow)
+    {
+      return
+    }
     readIsWanted = false
     context.read()
   }
@@ -341,6 +371,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
     {
       return closeNow()
     }
+    if let lingersUntil, now > lingersUntil { return closeNow() }
     guard !isClosing, context != nil else { return }
     guard let exchange else {
       guard unwritten == 0 else { return }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 from protocols import Wire
-from wire_support import SERVICE, UNARY, Echo, echo_request, framed, http1
+from wire_support import SERVICE, UNARY, Echo, Raw, echo_request, framed, http1
 
 ORIGIN = "https://app.example"
 
@@ -252,6 +252,17 @@ def test_head_has_no_body_and_the_same_length(echo):
     assert status(answer) == 200 and answer.endswith(b"\r\n\r\n") and b"content-length: 11" in answer
 
 
+def test_the_fields_of_answers_over_http1(echo):
+    wire = Wire(echo, "connect", "http1")
+    for outcome in (wire.call(), wire.call(messages=[echo_request(fail=5)]), wire.call(path="/x")):
+        assert outcome.header("date") and outcome.header("x-content-type-options") == ["nosniff"]
+        assert outcome.header("content-length") and not outcome.header("transfer-encoding")
+    stream = wire.call("ServerStream", [echo_request(count=2)])
+    assert stream.header("transfer-encoding") == ["chunked"] and not stream.header("content-length")
+    page, _ = http1(echo, b"GET /hello HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+    assert b"content-security-policy: default-src 'self'" in page
+
+
 def test_upgrades_are_ignored(echo):
     answer, _ = http1(
         echo,
@@ -275,6 +286,14 @@ def test_a_large_refused_body_does_not_hide_its_refusal(echo):
     for _ in range(5):
         outcome = wire.call(messages=[b"\x4a" + b"\xff" * 6_000_000])
         assert (outcome.code, outcome.http_status) == (8, 429)
+    raw = Raw(echo, handshake=False)
+    raw.send(HEAD + b"content-length: 6000000\r\n\r\n" + b"x" * 300_000)
+    answer = b""
+    while part := raw.socket.recv(65536):
+        answer += part
+    assert status(answer) == 429
+    raw.socket.sendall(b"x" * 300_000)
+    raw.close()
 
 
 def test_a_stream_over_http1_comes_message_by_message(echo):
