@@ -60,7 +60,7 @@ public enum Gzip {
         return unsafe space.count - Int(stream.avail_out)
       }
     }
-    guard let written else { return nil }
+    guard let written, written < bytes.count else { return nil }
     output.removeSubrange(written...)
     return output
   }

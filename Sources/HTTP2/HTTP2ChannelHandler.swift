@@ -30,8 +30,6 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
 
   private let role: HTTP2Session.Role
   private let configuration: HTTP2Configuration
-  /// Bytes queued in streams above which the peer is not read any more.
-  private let queuedBytesLimit: Int
   private let delegate: any HTTP2ConnectionDelegate
   private var context: ChannelHandlerContext?
   /// `nil` before the start and after the end; checked again after every call into NIO, since a
@@ -46,12 +44,11 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   public private(set) var lastRead: UInt64 = 0
 
   public init(
-    role: HTTP2Session.Role, configuration: HTTP2Configuration, queuedBytesLimit: Int,
+    role: HTTP2Session.Role, configuration: HTTP2Configuration,
     delegate: any HTTP2ConnectionDelegate
   ) {
     self.role = role
     self.configuration = configuration
-    self.queuedBytesLimit = queuedBytesLimit
     self.delegate = delegate
   }
 
@@ -156,8 +153,9 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
     }
   }
 
-  /// Holds reads back while the peer does not take our answers, or was told to slow down: what
-  /// is not read cannot pile up here, and TCP tells the peer.
+  /// Holds reads back while the peer's TCP does not take our answers, or was told to slow down:
+  /// what is not read cannot pile up here, and TCP tells the peer. Answers that wait for the
+  /// peer's window are no reason: the WINDOW_UPDATE they wait for has to be read.
   public func read(context: ChannelHandlerContext) {
     readIsWanted = true
     readIfWanted()
@@ -165,7 +163,7 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
 
   private func readIfWanted() {
     guard readIsWanted, !readsAreDelayed, let context else { return }
-    if let session, session.queuedBytes > queuedBytesLimit || !context.channel.isWritable { return }
+    if session != nil, !context.channel.isWritable { return }
     readIsWanted = false
     context.read()
   }

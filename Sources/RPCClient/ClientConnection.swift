@@ -54,7 +54,7 @@ final class ClientConnection: HTTP2ConnectionDelegate, @unchecked Sendable {
           http2.connectionWindow = 16 * 1024 * 1024
           try channel.pipeline.syncOperations.addHandler(
             HTTP2ChannelHandler(
-              role: .client, configuration: http2, queuedBytesLimit: .max, delegate: connection))
+              role: .client, configuration: http2, delegate: connection))
         }
       }
       .connect(host: configuration.host, port: configuration.port).get()

@@ -87,9 +87,18 @@ enum Carrier {
     return count < 0 || connection.assemblingBytes <= limits.assemblingBytesPerConnection
   }
 
+  /// Whether so much more may wait for the peer; HTTP/1.1 has one answer at a time.
+  func mayQueue(_ count: Int) -> Bool {
+    guard case .http2(let connection, _) = self, let session = connection.session else {
+      return true
+    }
+    let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
+    return session.queuedBytes <= limit - min(limit, count)
+  }
+
   var mayRunAnotherHandler: Bool {
     switch self {
-    case .http2(let connection, _): connection.mayRunAnotherHandler
+    case .http2(let connection, _): connection.mayRunAnotherHandler && mayQueue(0)
     case .http1: true
     case .detached: false
     }

@@ -45,7 +45,6 @@ enum ConnectionSetup {
     configuration.abuse = abuseLimits(loop.server.configuration)
     return HTTP2ChannelHandler(
       role: .server, configuration: configuration,
-      queuedBytesLimit: limits.queuedBytesPerConnection,
       delegate: HTTP2ServerConnection(loop: loop, peer: peer))
   }
 

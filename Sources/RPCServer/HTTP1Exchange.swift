@@ -39,7 +39,7 @@ final class HTTP1Exchange {
     guard let connection, replyStarted, !replyEnded else { return }
     let size = prefix.count + bytes.count
     queuedBytes += size
-    connection.writeBody(prefix, bytes) { [weak self] in self?.written(size) }
+    connection.writeBody(prefix, bytes) { [weak self] count in self?.written(count) }
   }
 
   private func written(_ size: Int) {

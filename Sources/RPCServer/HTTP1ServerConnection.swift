@@ -23,7 +23,11 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   private var readIsWanted = false
   private var idleSince: UInt64
   private let expiresAt: UInt64?
-  private var blockedSince: UInt64?
+  /// Body bytes that the channel has not written yet, and when it last wrote some. Its writability
+  /// does not tell: one large answer keeps it unwritable however fast it is taken, and what is left
+  /// of a small one keeps it writable though nobody takes it.
+  private var unwritten = 0
+  private var lastProgress: UInt64 = 0
 
   init(loop: LoopContext, peer: PeerInfo) {
     self.loop = loop
@@ -71,10 +75,13 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
 
   /// A malformed request. Before any valid one nothing is said, since the peer may not even speak
-  /// HTTP; later a 400 is.
+  /// HTTP; later a 400 is, unless the answer to the request in question is already on its way.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard !isClosing else { return }
-    guard let error = error as? HTTPParserError, exchange == nil else { return closeNow() }
+    guard let error = error as? HTTPParserError, exchange?.replyStarted != true else {
+      return closeNow()
+    }
+    endExchange()
     if error == .headerOverflow {
       refuse(431, "the request headers are above the limit; send less")
     } else if hasSeenRequest {
@@ -87,7 +94,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   // MARK: Request
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard !isClosing else { return }
+    guard !isClosing else { return discard(unwrapInboundIn(data)) }
     switch unwrapInboundIn(data) {
     case .head(let head): begin(head)
     case .body(let buffer): receive(buffer)
@@ -161,11 +168,23 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   private static func fields(of head: HTTPRequestHead) -> HTTP2Fields {
     var fields = HTTP2Fields()
     fields.add(":method", head.method.rawValue)
-    fields.add(":path", head.uri)
+    fields.add(":path", originForm(of: head.uri).utf8)
     for (name, value) in head.headers {
       fields.add(ASCII.lowercased(Array(name.utf8)), value.utf8)
     }
     return fields
+  }
+
+  /// What follows the authority in `http://authority/path`: proxies may send that form, and a
+  /// server must take it (RFC 9112 section 3.2.2).
+  private static func originForm(of uri: String) -> Substring {
+    guard uri.utf8.first != UInt8(ascii: "/"), let scheme = uri.firstRange(of: "://"),
+      ["http", "https"].contains(uri[..<scheme.lowerBound].lowercased())
+    else { return uri[...] }
+    let rest = uri[scheme.upperBound...]
+    guard let end = rest.firstIndex(where: { $0 == "/" || $0 == "?" }), end != rest.startIndex
+    else { return rest.isEmpty || rest.first == "/" ? uri[...] : "/" }
+    return rest[end] == "/" ? rest[end...] : "/" + rest[end...]
   }
 
   private func receive(_ buffer: ByteBuffer) {
@@ -248,14 +267,31 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
   private var closesAfterReply = false
 
-  func writeBody(_ prefix: [UInt8], _ bytes: [UInt8], written: @escaping () -> Void) {
+  /// Writes in pieces, so that progress can be seen; `written` is told the size of each.
+  func writeBody(_ prefix: [UInt8], _ bytes: [UInt8], written: @escaping (Int) -> Void) {
     guard let context else { return }
     var buffer = context.channel.allocator.buffer(capacity: prefix.count + bytes.count)
     buffer.writeBytes(prefix)
     buffer.writeBytes(bytes)
-    let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in written() }
-    context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: promise)
+    if unwritten == 0 { lastProgress = RPCClock.now() }
+    unwritten += buffer.readableBytes
+    while let piece = buffer.readSlice(length: min(Self.pieceSize, buffer.readableBytes)),
+      piece.readableBytes > 0
+    {
+      let promise = context.eventLoop.makePromise(of: Void.self)
+      promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+        self?.wrote(piece.readableBytes)
+        written(piece.readableBytes)
+      }
+      context.write(wrapOutboundOut(.body(.byteBuffer(piece))), promise: promise)
+    }
+  }
+  private static let pieceSize = 65_536
+
+  private func wrote(_ count: Int) {
+    unwritten -= count
+    lastProgress = RPCClock.now()
+    if exchange == nil { idleSince = lastProgress }
   }
 
   func writeEnd(of exchange: HTTP1Exchange) {
@@ -277,10 +313,36 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   }
 
   private func closeAfter(_ context: ChannelHandlerContext, _ part: HTTPServerResponsePart) {
+    let isWhole = exchange?.requestEnded ?? true
     let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in self?.closeNow() }
+    promise.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+      isWhole ? self?.closeNow() : self?.linger()
+    }
     context.writeAndFlush(wrapOutboundOut(part), promise: promise)
   }
+
+  /// Ends our side alone and reads on for a while: closing with bytes unread would make TCP reset
+  /// the connection, and the peer could lose the answer that says why (RFC 9112 section 9.6).
+  private func linger() {
+    guard let context else { return }
+    lingersUntil = RPCClock.now() &+ 2_000_000_000
+    context.close(mode: .output).assumeIsolated().whenFailure { [weak self] _ in self?.closeNow() }
+    readIfWanted()
+  }
+  private var lingersUntil: UInt64?
+  private var discarded = 0
+
+  private func discard(_ part: HTTPServerRequestPart) {
+    guard lingersUntil != nil else { return }
+    switch part {
+    case .body(let buffer):
+      discarded += buffer.readableBytes
+      if discarded > Self.discardLimit { closeNow() }
+    case .end: closeNow()
+    case .head: break
+    }
+  }
+  private static let discardLimit = 8 * 1024 * 1024
 
   func flush() { context?.flush() }
 
@@ -294,7 +356,11 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   /// Holds reads back while the body's taker is slower than its sender.
   func readIfWanted() {
     guard readIsWanted, let context else { return }
-    if let exchange, exchange.unconsumed > Int(configuration.limits.streamWindow) { return }
+    if !isClosing, let exchange,
+      exchange.unconsumed > Int(configuration.limits.streamWindow)
+    {
+      return
+    }
     readIsWanted = false
     context.read()
   }
@@ -302,17 +368,17 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
   // MARK: Timers and end
 
   func check(now: UInt64) {
-    guard let context, !isClosing else { return }
     let timers = configuration.timers
-    if context.channel.isWritable {
-      blockedSince = nil
-    } else if now &- (blockedSince ?? now) > ConnectionSetup.nanoseconds(timers.writeStall) {
+    if unwritten > 0, now > lastProgress,
+      now &- lastProgress > ConnectionSetup.nanoseconds(timers.writeStall)
+    {
       return closeNow()
-    } else {
-      blockedSince = blockedSince ?? now
     }
+    if let lingersUntil, now > lingersUntil { return closeNow() }
+    guard !isClosing, context != nil else { return }
     if let expiresAt, now > expiresAt, !isDraining { return drain() }
     guard let exchange else {
+      guard unwritten == 0 else { return }
       let limit = hasSeenRequest ? timers.http1Idle : timers.firstBytes
       if now > idleSince, now &- idleSince > ConnectionSetup.nanoseconds(limit) { closeNow() }
       return

@@ -57,8 +57,11 @@ public struct RPCServerConfiguration: Sendable {
     public var messageBytes = 4 * 1024 * 1024
     /// Bytes of incomplete messages per connection, which flow control cannot bound.
     public var assemblingBytesPerConnection = 16 * 1024 * 1024
+    /// Bytes of large messages that were inflated and whose handlers still run, in all.
+    public var inflatedBytes = 16 * 1024 * 1024
     public var queuedBytesPerStream = 64 * 1024
-    public var queuedBytesPerConnection = 512 * 1024
+    /// Answers that wait for the caller's window; above it further ones are refused.
+    public var queuedBytesPerConnection = 16 * 1024 * 1024
     public var streamWindow: Int32 = 256 * 1024
     public var connectionWindow: Int32 = 4 * 1024 * 1024
   }

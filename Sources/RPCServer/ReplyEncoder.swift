@@ -48,12 +48,16 @@ enum ReplyEncoder {
     _ call: ServerCall, _ error: RPCError?, _ trailers: Metadata, trailersOnly: Bool
   ) {
     if trailersOnly {
-      var fields = builtHead(of: call, call.shared.withLock { $0.headerFields })
-      addStatus(error, to: &fields)
-      add(trailers, to: &fields)
-      call.carrier.sendHead(.built(fields), endStream: true)
-      call.carrier.ended()
-      return
+      guard call.shared.withLock({ !$0.headerFields.isEmpty }) else {
+        var fields = builtHead(of: call, Metadata())
+        addStatus(error, to: &fields)
+        add(trailers, to: &fields)
+        call.carrier.sendHead(.built(fields), endStream: true)
+        call.carrier.ended()
+        return
+      }
+      // Header metadata in a list that is also the trailers would be read as trailers too.
+      call.carrier.sendHead(head(of: call), endStream: false)
     }
     if error == nil, trailers.isEmpty {
       return call.carrier.end(trailers: .prepared(ReplyTables.okTrailers))

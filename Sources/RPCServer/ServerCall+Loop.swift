@@ -37,7 +37,7 @@ extension ServerCall {
         switch state.received() {
         case .deliver:
           do throws(WireFault) {
-            try deliver(try inflate(message), cost: cost)
+            try deliver(message, cost: cost)
             if method.info.shape.streamsRequests { deferred += cost }
           } catch { fault = error }
         case .ignore: break
@@ -62,32 +62,28 @@ extension ServerCall {
       return fail(
         RPCError(.resourceExhausted, "message above the limit of \(limit) bytes; send less"))
     }
-    only = (only ?? []) + bytes
+    // In place: a copy per piece would make a body of many small pieces cost its square.
+    if only == nil { only = bytes } else { only?.append(contentsOf: bytes) }
     if !carrier.assembling(changedBy: bytes.count) { fail(StandardErrors.assemblingTooMuch) }
   }
 
-  private func deliver(_ bytes: [UInt8], cost: Int) throws(WireFault) {
+  private func deliver(_ message: FramedMessage, cost: Int) throws(WireFault) {
+    guard !message.isCompressed || requestCompression != nil else {
+      throw WireFault(.internal, "a compressed message needs a header that names its encoding")
+    }
+    let isCompressed = message.isCompressed && !message.bytes.isEmpty
     guard method.info.shape.streamsRequests else {
-      only = bytes
+      only = message.bytes
+      onlyIsCompressed = isCompressed
       return
     }
-    let request = Request(bytes: bytes, cost: max(0, cost))
+    let request = Request(bytes: message.bytes, cost: max(0, cost), isCompressed: isCompressed)
     let reader = shared.withLock { shared in
       if shared.reader == nil { shared.requests.append(request) }
       defer { shared.reader = nil }
       return shared.reader
     }
     reader?.resume(returning: request)
-  }
-
-  private func inflate(_ message: FramedMessage) throws(WireFault) -> [UInt8] {
-    guard message.isCompressed else { return message.bytes }
-    guard let requestCompression else {
-      throw WireFault(.internal, "a compressed message needs a grpc-encoding header")
-    }
-    guard !message.bytes.isEmpty else { return [] }
-    return try requestCompression.inflate(
-      message.bytes, limit: loop.server.configuration.limits.messageBytes)
   }
 
   /// The caller's END_STREAM.
@@ -108,19 +104,9 @@ extension ServerCall {
     if codec.form != .connectGet { carrier.assembling(changedBy: -(only?.count ?? 0)) }
     _ = state.received()
     guard case .deliverEnd = state.receivedEnd() else { return }
-    do throws(WireFault) {
-      let body = only ?? []
-      if let requestCompression, !body.isEmpty {
-        only = try requestCompression.inflate(
-          body, limit: loop.server.configuration.limits.messageBytes)
-      } else {
-        only = body
-      }
-    } catch {
-      // Connect counts damaged data among the caller's mistakes.
-      let code = error.code == .internal ? RPCCode.invalidArgument : error.code
-      return fail(RPCError(code, error.message))
-    }
+    let body = only ?? []
+    only = body
+    onlyIsCompressed = requestCompression != nil && !body.isEmpty
     startOnly()
   }
 
@@ -136,12 +122,22 @@ extension ServerCall {
   private func startOnly() {
     guard let bytes = only else { return }
     only = nil
-    if let runInline = method.runInline { return runInline(self, bytes) }
+    if let runInline = method.runInline { return startInline(runInline, bytes) }
     shared.withLock { shared in
-      shared.requests.append(Request(bytes: bytes, cost: 0))
+      shared.requests.append(Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
       shared.requestsEnded = true
     }
     start()
+  }
+
+  /// Methods that answer on the loop take small messages, so theirs are inflated there too.
+  private func startInline(_ run: (ServerCall, [UInt8]) -> Void, _ bytes: [UInt8]) {
+    guard onlyIsCompressed, let requestCompression else { return run(self, bytes) }
+    do throws(WireFault) {
+      run(self, try requestCompression.inflate(bytes, limit: Inflater.small))
+    } catch {
+      finish(last: nil, error: inflatingFailed(error))
+    }
   }
 
   /// Starts the handler, unless too many run already.
@@ -179,6 +175,7 @@ extension ServerCall {
   }
 
   func sendOnLoop(_ bytes: [UInt8]) {
+    guard carrier.mayQueue(bytes.count) else { return fail(StandardErrors.unreadAnswers) }
     write(bytes)
     let size = bytes.count + 5
     let half = loop.server.configuration.limits.queuedBytesPerStream / 2
@@ -254,6 +251,9 @@ extension ServerCall {
   /// Sends the last message and the status, once; later calls do nothing.
   func finish(last: [UInt8]?, error: RPCError?) {
     guard state.reply != .ended else { return }
+    guard carrier.mayQueue(last?.count ?? 0) || last == nil else {
+      return finish(last: nil, error: StandardErrors.unreadAnswers)
+    }
     if codec.isBare {
       _ = state.finish()
       ReplyEncoder.sendBare(self, body: last, error: error)

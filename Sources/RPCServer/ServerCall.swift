@@ -33,6 +33,7 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
     let bytes: [UInt8]
     /// Bytes of the flow-control window it holds.
     let cost: Int
+    let isCompressed: Bool
   }
 
   struct Shared {
@@ -44,6 +45,8 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
     var nextRequest = 0
     var requestsEnded = false
     var reader: CheckedContinuation<Request?, any Error>?
+    /// Inflated bytes that count against the server's budget.
+    var inflated = 0
     var headerFields = Metadata()
     var trailerFields = Metadata()
   }
@@ -62,6 +65,7 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   var taskIsRunning = false
   /// The message of a single-request call, until its task starts.
   var only: [UInt8]?
+  var onlyIsCompressed = false
   var unreleased = 0
   /// Set with the first message: the reply's head names an encoding.
   var announcesCompression = false
@@ -105,6 +109,7 @@ extension ServerCall {
     _ interceptor: Interceptor?, _ body: (CallContext) async throws -> [UInt8]?
   ) async {
     var context = CallContext(call: self)
+    defer { keepInflated(0) }
     do {
       if let interceptor { try await interceptor(method.info, &context) }
       let last = try await body(context)
@@ -166,14 +171,43 @@ extension ServerCall {
     guard let request = try await takeRequest() else {
       throw RPCError(.unimplemented, "this method takes one message, none came")
     }
-    return request.bytes
+    return try await content(of: request)
   }
 
   /// The next message of a streaming caller; `nil` after its last.
   func nextRequest() async throws -> [UInt8]? {
     guard let request = try await takeRequest() else { return nil }
     if request.cost > 0 { loop.enqueue(.taken(self, bytes: request.cost)) }
-    return request.bytes
+    return try await content(of: request)
+  }
+
+  private func content(of request: Request) async throws -> [UInt8] {
+    keepInflated(0)
+    guard request.isCompressed, let requestCompression else { return request.bytes }
+    do {
+      let (bytes, counted) = try await loop.server.inflater.inflate(
+        request.bytes, by: requestCompression,
+        limit: loop.server.configuration.limits.messageBytes)
+      keepInflated(counted)
+      return bytes
+    } catch let fault as WireFault {
+      throw inflatingFailed(fault)
+    }
+  }
+
+  /// Connect's bare messages count damaged data among the caller's mistakes.
+  func inflatingFailed(_ fault: WireFault) -> RPCError {
+    let isInvalid = codec.isBare && fault.code == .internal
+    return RPCError(isInvalid ? .invalidArgument : fault.code, fault.message)
+  }
+
+  /// The message before is no longer held; `count` bytes of the present one are.
+  private func keepInflated(_ count: Int) {
+    let before = shared.withLock { shared in
+      defer { shared.inflated = count }
+      return shared.inflated
+    }
+    loop.server.inflater.release(before)
   }
 
   fileprivate enum Taken {

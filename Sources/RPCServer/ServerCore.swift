@@ -18,6 +18,7 @@ final class ServerCore: Sendable {
   let tls = Mutex<NIOSSLContext?>(nil)
   let health: HealthState
   let pages: [String: PageHandler]
+  let inflater: Inflater
   private let corsOrigins: Set<[UInt8]>
 
   init(configuration: RPCServerConfiguration, methods: [RPCMethod], health: HealthState) {
@@ -25,6 +26,7 @@ final class ServerCore: Sendable {
     self.methods = MethodTable(methods)
     self.health = health
     admission = ConnectionAdmission(limits: configuration.limits)
+    inflater = Inflater(budget: configuration.limits.inflatedBytes)
     corsOrigins = Set(configuration.corsOrigins.map { Array($0.utf8) })
     let healthPage: PageHandler = { _ in
       // Longer than five bytes: conformance suites look for a body they can starve of window.

@@ -25,6 +25,16 @@ enum StandardErrors {
     "too many unfinished messages on one connection; finish some, or open another",
     details: [retry(after: 1)])
 
+  static let unreadAnswers = RPCError(
+    .resourceExhausted,
+    "too many answers wait unread on this connection; read them, then retry",
+    details: [retry(after: 1)])
+
+  static let inflatingTooMuch = RPCError(
+    .resourceExhausted,
+    "too many large compressed messages at once; retry after the delay given, or send it plain",
+    details: [retry(after: 1)])
+
   static let noSuchMethod = RPCError(
     .unimplemented, "no such method; list the methods with server reflection")
 

@@ -24,6 +24,7 @@ for argument in CommandLine.arguments.dropFirst() {
   case "write-stall": configuration.timers.writeStall = number
   case "first-bytes": configuration.timers.firstBytes = number
   case "settings-ack": configuration.timers.settingsAcknowledgement = number
+  case "tls-handshake": configuration.timers.tlsHandshake = number
   case "http1-idle": configuration.timers.http1Idle = number
   case "max-age": configuration.timers.maximumConnectionAge = number
   case "max-idle": configuration.timers.maximumConnectionIdle = number

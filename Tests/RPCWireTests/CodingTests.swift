@@ -215,4 +215,13 @@ import Testing
     #expect(Set(RPCCode.allCases.map(\.connectName)).count == 17)
     for code in RPCCode.allCases where code != .ok { #expect(code.httpStatus >= 400) }
   }
+
+  @Test(arguments: [
+    (400, RPCCode.internal), (401, .unauthenticated), (403, .permissionDenied),
+    (404, .unimplemented), (429, .unavailable), (431, .internal), (502, .unavailable),
+    (503, .unavailable), (504, .unavailable), (200, .unknown), (302, .unknown), (500, .unknown),
+  ])
+  func aReplyWithoutStatusIsReadByItsHTTPStatus(status: Int, code: RPCCode) {
+    #expect(RPCCode(httpStatusWithoutGRPCStatus: status) == code)
+  }
 }

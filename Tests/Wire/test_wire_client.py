@@ -5,11 +5,16 @@ generated code is needed.
 """
 
 import os
+import socket
 import subprocess
+import threading
 import time
 from concurrent import futures
 
 import grpc
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -104,3 +109,54 @@ def test_the_client_reads_every_kind_of_end(address):
     assert lines["error"] == "failed_precondition WHY not ☃"
     assert lines["deadline"].startswith("deadline_exceeded")
     assert lines["unimplemented"].startswith("unimplemented")
+
+
+class Rude:
+    """A server that answers every request with one HTTP status or one reset, and no grpc-status."""
+
+    def __init__(self, kind, number):
+        self.kind, self.number = kind, number
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.talk, args=(connection,), daemon=True).start()
+
+    def talk(self, connection):
+        server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        server.initiate_connection()
+        connection.sendall(server.data_to_send())
+        while data := connection.recv(65536):
+            for event in server.receive_data(data):
+                if isinstance(event, h2.events.RequestReceived):
+                    self.answer(server, event.stream_id)
+            connection.sendall(server.data_to_send())
+
+    def answer(self, server, stream):
+        if self.kind == "reset":
+            server.reset_stream(stream, self.number)
+        else:
+            server.send_headers(stream, [(":status", str(self.number))], end_stream=True)
+
+
+@pytest.mark.parametrize(
+    "kind, number, code",
+    [("reset", 7, "unavailable"), ("reset", 8, "canceled"), ("reset", 11, "resource_exhausted"),
+     ("reset", 12, "permission_denied"), ("reset", 2, "internal"), ("status", 400, "internal"),
+     ("status", 401, "unauthenticated"), ("status", 403, "permission_denied"),
+     ("status", 404, "unimplemented"), ("status", 503, "unavailable"), ("status", 500, "unknown")],
+)  # fmt: skip
+def test_the_client_reads_answers_without_a_status(kind, number, code):
+    server = Rude(kind, number)
+    done = subprocess.run(
+        [os.environ["WIRE_ECHO"], f"call={server.address}"], stdout=subprocess.PIPE, timeout=30
+    )
+    server.listener.close()
+    lines = dict(line.split(" ", 1) for line in done.stdout.decode().splitlines())
+    assert lines["unary"].split()[0] == code and lines["stream"].split()[0] == code

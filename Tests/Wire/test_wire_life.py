@@ -3,11 +3,26 @@
 Run with pytest; WIRE_ECHO names the wire-echo program.
 """
 
+import shutil
+import socket
+import subprocess
 import time
 
 import hyperframe.frame as frames
 import pytest
-from wire_support import PREFACE, SERVICE, Client, Echo, Raw, echo_request, framed, grpc_headers, http1
+from wire_support import (
+    PREFACE,
+    SERVICE,
+    UNARY,
+    Client,
+    Echo,
+    Raw,
+    counters,
+    echo_request,
+    framed,
+    grpc_headers,
+    http1,
+)
 
 
 @pytest.fixture
@@ -96,6 +111,42 @@ def test_a_reply_nobody_takes_is_reset(start):
     assert reset is not None and reset.error_code == 8
 
 
+def test_a_reply_nobody_takes_over_http1_ends_its_connection(start):
+    echo = start("write-stall=500")
+    raw = Raw(echo, handshake=False)
+    body = framed(echo_request(count=1_000_000, payload_bytes=60_000))
+    raw.send(
+        f"POST {SERVICE}ServerStream HTTP/1.1\r\nhost: a\r\ncontent-type: application/connect+proto\r\n"
+        f"content-length: {len(body)}\r\n\r\n".encode() + body
+    )
+    deadline = time.monotonic() + 6
+    other = Client(echo)
+    while counters(other)[1] == 0:
+        assert time.monotonic() < deadline, "the handler of a reply that nobody takes still runs"
+    raw.close()
+
+
+def test_a_tls_handshake_that_does_not_come_is_closed(start, tmp_path):
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "1", "-subj", "/CN=localhost"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    both = tmp_path / "both.pem"
+    both.write_text(certificate.read_text() + key.read_text())
+    echo = start(f"tls={both}", "tls-handshake=400")
+    for first in (b"", b"\x16\x03\x01", PREFACE):
+        raw = Raw(echo, handshake=False)
+        raw.send(first)
+        began = time.monotonic()
+        while raw.socket.recv(4096):
+            pass
+        assert time.monotonic() - began < 3
+
+
 def test_silence_is_probed_and_then_ended(start):
     raw = Raw(start("ping-silence=300", "ping-timeout=500"))
     ping = raw.read(4, until=lambda f: isinstance(f, frames.PingFrame))
@@ -164,6 +215,30 @@ def test_a_drain_ends_watches_with_unavailable_and_stops_after_the_grace(start):
     assert fields[-1]["grpc-status"] == "14"
     assert raw.ended and echo.process.wait(5) == 0
     assert time.monotonic() - began < 4
+
+
+def test_a_drain_closes_http1_after_the_answer_and_at_once_when_idle(start):
+    echo = start("grace=5000")
+    idle = socket.create_connection((echo.host, echo.port), 5)
+    idle.sendall(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+    busy = socket.create_connection((echo.host, echo.port), 5)
+    body = b'{"text":"last","delayMilliseconds":800}'
+    busy.sendall(
+        f"POST {UNARY} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n\r\n".encode() + body
+    )
+    other = Client(echo)
+    while counters(other)[0] == 0:
+        pass
+    echo.process.stdin.close()
+    assert idle.recv(4096) == b""
+    answer = b""
+    while part := busy.recv(4096):
+        answer += part
+    assert b'"last"' in answer and b"connection: close" in answer.lower()
+    other.close()
+    assert echo.process.wait(6) == 0
 
 
 def test_connections_above_the_limit_are_closed(start):

@@ -116,6 +116,25 @@ def test_a_deadline_between_messages_ends_in_trailers(client):
     assert reply.grpc_status == 4 and reply.trailers is not None and reply.data
 
 
+def test_a_deadline_inside_a_message_resets_the_stream(echo):
+    """Trailers would stand behind bytes that the caller does not take."""
+    raw = Raw(echo)
+    settings = frames.SettingsFrame(0)
+    settings.settings = {frames.SettingsFrame.INITIAL_WINDOW_SIZE: 100}
+    fields = with_fields(("grpc-timeout", "300m"), path=SERVICE + "ServerStream")
+    ask = framed(echo_request(count=100, payload_bytes=5000))
+    raw.send(settings, raw.headers(1, fields), raw.data(1, ask, end=True))
+    reset = raw.read(3, until=lambda f: isinstance(f, frames.RstStreamFrame))
+    assert reset is not None and reset.error_code == 8
+    raw.close()
+
+
+def test_te_with_another_value_is_malformed(client):
+    stream = client.start(with_fields(("te", "gzip"), drop=("te",)), framed())
+    assert client.wait(stream).reset == 1
+    assert client.call(grpc_headers()).grpc_status == 0
+
+
 # Compression
 
 
@@ -311,6 +330,26 @@ def test_trailers_follow_even_when_the_window_is_used_up(echo):
     raw.send(settings, raw.headers(1), raw.data(1, framed(echo_request(payload_bytes=300)), end=True))
     end = raw.read(2, until=lambda f: f.stream_id == 1 and "END_STREAM" in f.flags)
     assert isinstance(end, frames.HeadersFrame)
+    raw.close()
+
+
+@pytest.mark.parametrize("by_settings", [False, True])
+def test_a_long_answer_arrives_through_a_small_window(echo, by_settings):
+    """However long the queue: the WINDOW_UPDATE or SETTINGS that let it go must be read."""
+    size = 2_000_000
+    raw = Raw(echo)
+    raw.send(raw.headers(1), raw.data(1, framed(echo_request(payload_bytes=size)), end=True))
+
+    def received():
+        return sum(len(f.data) for f in raw.frames if isinstance(f, frames.DataFrame))
+
+    raw.read(3, until=lambda f: received() >= 65535)
+    settings = frames.SettingsFrame(0)
+    settings.settings = {frames.SettingsFrame.INITIAL_WINDOW_SIZE: 1 << 24}
+    raw.send(frames.WindowUpdateFrame(0, 1 << 24))
+    raw.send(settings if by_settings else frames.WindowUpdateFrame(1, 1 << 24))
+    assert raw.read(5, until=lambda f: f.stream_id == 1 and "END_STREAM" in f.flags) is not None
+    assert received() > size
     raw.close()
 
 

@@ -57,7 +57,7 @@ def echo_request(text="", count=0, payload_bytes=0, delay=0, fail=0):
     """An EchoRequest, encoded by hand."""
     out = b""
     if text:
-        out += b"\x0a" + varint(len(text)) + text.encode()
+        out += b"\x0a" + varint(len(text.encode())) + text.encode()
     for tag, value in ((0x10, payload_bytes), (0x18, count), (0x20, delay), (0x28, fail)):
         if value:
             out += bytes([tag]) + varint(value)
@@ -316,6 +316,26 @@ def http1(echo, request, timeout=3.0):
         answer += data
     connection.close()
     return answer, closed
+
+
+def counters(client):
+    """Handlers started and cancelled so far."""
+    data = client.call(grpc_headers(SERVICE + "Counters")).data[5:]
+    values = {1: 0, 2: 0}
+    index = 0
+    while index < len(data):
+        field = data[index] >> 3
+        index += 1
+        value = shift = 0
+        while True:
+            byte = data[index]
+            index += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        values[field] = value
+    return values[1], values[2]
 
 
 def unbase64(text):

@@ -41,6 +41,17 @@ need_packages() {
 # What building and running the service takes.
 need_build_packages() {
   need_packages libnghttp2-dev libpq-dev zlib1g-dev pkg-config postgresql tzdata dcmtk
+  # Debian's version says which fixes are in; the library itself does not.
+  local nghttp2
+  nghttp2=$(dpkg-query -W -f '${Version}' libnghttp2-14)
+  dpkg --compare-versions "$nghttp2" ge 1.52.0-1+deb12u3 ||
+    fail "libnghttp2-14 $nghttp2 lacks security fixes: install 1.52.0-1+deb12u3 or newer (apt-get update && apt-get upgrade)."
+}
+
+# The clients of ops/test --all-clients: grpc-go and grpc-java.
+need_other_clients() {
+  need_packages golang-go golang-google-grpc-dev openjdk-17-jdk-headless libgrpc-java \
+    libnetty-java libguava-java libprotobuf-java libgoogle-gson-java libperfmark-java
 }
 
 # A Python of the project's own, with the packages of the requirements file "$1".
