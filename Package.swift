@@ -83,6 +83,9 @@ let package = Package(
       resources: migrations.map { .embedInCode("../../Schema/\($0).sql") },
       swiftSettings: strict),
 
+    .target(
+      name: "Checking", dependencies: ["ConsentCore", "ConsentStore"], swiftSettings: strict),
+
     // Service.
     .target(
       name: "EventFeed", dependencies: ["ConsentStore", "ConsentCore"], swiftSettings: strict),
@@ -91,15 +94,15 @@ let package = Package(
     .target(
       name: "ConsentServer",
       dependencies: [
-        "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-        "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
+        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
+        "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentd",
       dependencies: [
-        "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres", "EventFeed",
-        "Postgres", "RPCServer", arguments, crypto, logging,
+        "Checking", "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres",
+        "EventFeed", "Postgres", "RPCServer", arguments, crypto, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -139,6 +142,10 @@ let package = Package(
       dependencies: ["ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", crypto],
       swiftSettings: tested),
     .testTarget(
+      name: "CheckingTests",
+      dependencies: ["Checking", "ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres"],
+      swiftSettings: tested),
+    .testTarget(
       name: "EventFeedTests", dependencies: ["EventFeed", "ConsentStore", "ConsentCore"],
       swiftSettings: tested),
     .testTarget(
@@ -147,8 +154,8 @@ let package = Package(
     .testTarget(
       name: "ConsentServerTests",
       dependencies: [
-        "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "Reporting",
-        "RPCServer", "RPCWire", protobuf, logging, crypto,
+        "Checking", "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed",
+        "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

@@ -22,14 +22,15 @@ import Testing
     "Postgres": ["CLibpq", "Glibc", "Synchronization", "Foundation"],
     "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Dispatch", "Synchronization"],
     "ConsentStore": ["ConsentCore", "Postgres", "Crypto", "Foundation", "Synchronization"],
+    "Checking": ["ConsentStore", "ConsentCore", "Synchronization"],
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
     "ConsentServer": [
-      "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-      "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
+      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
+      "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
     ],
     "consentd": [
-      "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
+      "Checking", "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
       "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
       "Crypto",
     ],

@@ -53,6 +53,36 @@ public final class MemoryConsentStore: ConsentStore {
     }
   }
 
+  public func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try registers.withLock { registers in
+      guard var register = registers[organization] else { throw StoreError.unknownOrganization }
+      guard register.head(at: taken.head.position)?.chain == taken.head.chain else {
+        return .historyReplaced
+      }
+      let following = FeedFollowing(
+        head: register.head,
+        rows: Array(
+          register.feed.dropFirst(Int(clamping: condition.after)).prefix(FeedFollowing.limit)),
+        holdsPart2: register.firstPart2 != nil)
+      if let position = condition.unlessFactsChangedAbove,
+        register.head.factPosition > position
+      {
+        return .behind(following)
+      }
+      let first = UInt64(register.logged.count)
+      let logged = taken.entries.enumerated().map { offset, entry in
+        LoggedDecision(
+          id: DecisionID(log: register.log, leaf: first + UInt64(offset)), entry: entry,
+          head: taken.head)
+      }
+      register.logged += logged
+      registers[organization] = register
+      return .logged(logged, following)
+    }
+  }
+
   public func organizations() async throws -> [OrganizationSettings] {
     registers.withLock { $0.values.map(\.settings) }.sorted { $0.id < $1.id }
   }

@@ -10,7 +10,7 @@ struct DecisionBatch {
   let head: FeedHead
   let logged: [LoggedDecision]
   private let rows: RowSet
-  private let organization: OrganizationID
+  let organization: OrganizationID
 
   init(
     entries: [DecisionEntry], log: ID<DecisionLog>, firstLeaf: UInt64, head: FeedHead,

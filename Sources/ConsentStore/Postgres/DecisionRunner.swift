@@ -7,9 +7,11 @@ internal import Synchronization
 /// INVARIANT (I1): nothing is answered before its records are known to be committed. If that cannot
 /// be found out behind the batch's own row, the answer is "unavailable".
 final class DecisionRunner: Sendable {
-  private struct Log {
+  struct Log {
     var id: ID<DecisionLog> = PostgresConsentStore.randomID()
     var nextLeaf: UInt64 = 0
+    /// The batch that the log ends with; `nil` while it is empty.
+    var last: (firstLeaf: UInt64, id: PostgresUUID)?
     /// The last head seen: a feed that went back, even if it grew past again, ends the log.
     var seen = FeedHead.empty
   }
@@ -17,10 +19,10 @@ final class DecisionRunner: Sendable {
   private typealias Call = DecisionBatcher.Call
   private typealias Outcome = Result<[LoggedDecision], any Error>
 
-  private let organization: OrganizationID
-  private let clock: any WallClock
+  let organization: OrganizationID
+  let clock: any WallClock
   private let keys: KeyRing
-  private let log = Mutex(Log())
+  let log = Mutex(Log())
 
   init(_ organization: OrganizationID, clock: any WallClock, keys: KeyRing) {
     self.organization = organization
@@ -123,14 +125,15 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  private func advance(past batch: DecisionBatch) {
+  func advance(past batch: DecisionBatch) {
     log.withLock { log in
       guard log.id == batch.log else { return }
       log.nextLeaf = batch.firstLeaf + UInt64(batch.logged.count)
+      log.last = (batch.firstLeaf, batch.id)
     }
   }
 
-  private func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
+  func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
 
   private func answer(_ calls: [Call], _ outcome: Outcome) {
     for call in calls { call.answer(outcome.mapError { StoreFailure.public($0) }) }
@@ -157,30 +160,39 @@ final class DecisionRunner: Sendable {
     }
   }
 
+  private func resolve(
+    _ unresolved: Unresolved, lanes: PostgresLanes, _ ended: @escaping @Sendable () -> Void
+  ) {
+    resolve(unresolved.batch, lanes: lanes) { [self] outcome in
+      switch outcome {
+      case .success: for (call, outcome) in unresolved.answers { call.answer(outcome) }
+      case .failure(let error): answer(unresolved.answers.map(\.call), .failure(error))
+      }
+      ended()
+    }
+  }
+
   /// Finds out, behind the row that the batch itself wrote, whether it stands.
   ///
   /// Inserting the same row waits for a transaction that still holds it. If the row becomes ours,
   /// the batch can never stand any more; if it is the batch's, the batch stands, and the answers
   /// leave after this transaction, which wrote too, has committed. Either way the log ends here.
-  private func resolve(
-    _ unresolved: Unresolved, lanes: PostgresLanes, _ ended: @escaping @Sendable () -> Void
+  func resolve(
+    _ batch: DecisionBatch, lanes: PostgresLanes,
+    _ resolved: @escaping @Sendable (Result<Void, any Error>) -> Void
   ) {
     endLog()
     lanes.submit { [self] connection in
       do {
-        let stands = try claim(unresolved.batch, connection.get())
-        for (call, outcome) in unresolved.answers {
-          call.answer(
-            stands
-              ? outcome
-              : .failure(StoreError.unavailable("the decision was not recorded; ask again")))
+        guard try claim(batch, connection.get()) else {
+          throw StoreError.unavailable("the decision was not recorded; ask again")
         }
+        resolved(.success(()))
+      } catch let error as StoreError {
+        resolved(.failure(error))
       } catch {
-        answer(
-          unresolved.answers.map(\.call),
-          .failure(StoreError.unavailable("whether the decision was recorded is unknown")))
+        resolved(.failure(StoreError.unavailable("whether the decision was recorded is unknown")))
       }
-      ended()
     }
   }
 

@@ -100,6 +100,12 @@ public final class PostgresConsentStore: ConsentStore {
     try await deciders.decide(organization, body)
   }
 
+  public func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try await deciders.append(organization, taken, if: condition)
+  }
+
   public func organizations() async throws -> [OrganizationSettings] {
     let deadline = ContinuousClock.now + options.readTimeout
     return try await onceMore { [reads] in
