@@ -89,8 +89,13 @@ public final class Checker: Sendable {
     organizations.withLock { $0[organization] }?.lookAhead()
   }
 
-  /// Begins to read the whole register of an organization into the index, in the background.
-  public func preload(_ organization: OrganizationID) { checker(of: organization).preload() }
+  /// Begins to read the whole registers of organizations into their indexes, in the background and
+  /// one after the other.
+  public func preload(_ organizations: [OrganizationID]) {
+    Task { [self] in
+      for organization in organizations { await checker(of: organization).preload() }
+    }
+  }
 
   /// Images in the organization's index now, and how far it has followed the feed.
   public func state(of organization: OrganizationID) -> (images: Int, position: UInt64) {

@@ -130,10 +130,12 @@ extension OrganizationChecker {
   }
 
   private func endPreload(isWhole: Bool) {
-    let images = state.withLock { state in
-      state.preloading = nil
-      return state.index.count
+    let (images, preloading) = state.withLock { state in
+      defer { state.preloading = nil }
+      return (state.index.count, state.preloading)
     }
+    guard let preloading else { return }
+    preloading.ended.resume()
     report(.preloaded(organization, images: images, isWhole: isWhole))
   }
 }

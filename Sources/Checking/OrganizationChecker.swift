@@ -32,7 +32,7 @@ final class OrganizationChecker: Sendable {
 
   struct Preloading {
     var after: PatientID?
-    var isBegun = false
+    var ended: CheckedContinuation<Void, Never>
   }
 
   let organization: OrganizationID
@@ -125,16 +125,21 @@ final class OrganizationChecker: Sendable {
     if looks { wakeReader() }
   }
 
-  func preload() {
-    state.withLock { state in
-      if state.preloading == nil { state.preloading = Preloading() }
+  /// Returns when the register is in the index, or as much of it as fits.
+  func preload() async {
+    await withCheckedContinuation { continuation in
+      let isUnderWay = state.withLock { state in
+        guard state.preloading == nil, state.stopped == nil else { return true }
+        state.preloading = Preloading(ended: continuation)
+        return false
+      }
+      if isUnderWay { continuation.resume() } else { wakeReader() }
     }
-    wakeReader()
   }
 
   /// INVARIANT: nothing is answered for the organization from here on.
   func stop(_ why: String) {
-    let (calls, isNew) = state.withLock { state in
+    let (calls, isNew, preloading) = state.withLock { state in
       defer {
         state.stopped = why
         state.arrived = []
@@ -143,8 +148,12 @@ final class OrganizationChecker: Sendable {
         state.preloading = nil
         state.index.reset()
       }
-      return (state.arrived + state.lacking + state.read.flatMap(\.calls), state.stopped == nil)
+      return (
+        state.arrived + state.lacking + state.read.flatMap(\.calls), state.stopped == nil,
+        state.preloading
+      )
     }
+    preloading?.ended.resume()
     for call in calls { call.fail(StoreError.unavailable(why)) }
     if isNew { report(.stopped(organization, why: why)) }
   }

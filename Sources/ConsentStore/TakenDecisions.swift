@@ -1,4 +1,3 @@
-
 /// Decisions already taken, all at one head, on their way into the log.
 public struct TakenDecisions: Sendable {
   public var entries: [DecisionEntry]

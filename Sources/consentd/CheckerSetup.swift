@@ -11,7 +11,7 @@ enum CheckerSetup {
   ) -> Checker {
     let logger = Logger(label: "consentd.checking")
     let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { tell($0, logger) }
-    for organization in organizations { checker.preload(organization.id) }
+    checker.preload(organizations.map(\.id))
     return checker
   }
 

@@ -65,7 +65,8 @@ struct Running: Sendable {
       })
     let checker = CheckerSetup.make(store: store, clock: clock, organizations: organizations)
     let service = ConsentService(
-      store: store, checker: checker, clock: clock, calendars: try Calendars(organizations), watch: watch,
+      store: store, checker: checker, clock: clock, calendars: try Calendars(organizations),
+      watch: watch,
       changed: { organization in
         watch.wake()
         scheduler.changed(organization)

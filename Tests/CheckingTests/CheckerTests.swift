@@ -248,7 +248,7 @@ import Testing
         Task { await whole.open() }
       }
     }
-    node.checker.preload(clinic.organization)
+    node.checker.preload([clinic.organization])
     await whole.wait()
     let reads = node.store.counts.reads
     for number in 0..<30 { #expect(try await node.ask(Build.key(number)).effect == .permit) }

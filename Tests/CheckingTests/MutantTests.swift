@@ -66,7 +66,7 @@ enum Scenarios {
     let logged = try await node.ask(image) {
       guard isFirst.take() else { return }
       // The body has its facts already; the index moves while it decides.
-      node.checker.preload(clinic.organization)
+      node.checker.preload([clinic.organization])
       let deadline = ContinuousClock.now + .seconds(30)
       while node.checker.state(of: clinic.organization).position < revoked,
         ContinuousClock.now < deadline

@@ -10,14 +10,27 @@ extension DecisionRunner {
   /// Answers the job, then calls `ended`.
   func append(
     _ job: Appending, _ connection: PostgresConnection, lanes: PostgresLanes,
-    _ ended: @escaping @Sendable () -> Void
+    isSecondTry: Bool = false, _ ended: @escaping @Sendable () -> Void
   ) {
     var unresolved: DecisionBatch?
     do {
       job.answer(.success(try attempt(job, connection) { unresolved = $0 }))
       ended()
     } catch {
-      guard let unresolved, (error as? PostgresError)?.outcomeUnknown == true else {
+      let failure = error as? PostgresError
+      if !isSecondTry, failure?.isRetryable == true {
+        // Nothing was logged; a connection that was lost is replaced by the lane.
+        return lanes.submit { [self] connection in
+          switch connection {
+          case .success(let connection):
+            append(job, connection, lanes: lanes, isSecondTry: true, ended)
+          case .failure(let error):
+            job.answer(.failure(StoreFailure.public(error)))
+            ended()
+          }
+        }
+      }
+      guard let unresolved, failure?.outcomeUnknown == true else {
         job.answer(.failure(StoreFailure.public(error)))
         return ended()
       }
