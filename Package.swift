@@ -28,7 +28,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 /// The migrations, embedded in the binary; a test compares this list with the folder.
 let migrations = [
   "0001_roles", "0002_feed", "0003_records", "0004_identity", "0005_work", "0006_decision_log",
-  "0007_row_security",
+  "0007_row_security", "0008_proof_log",
 ]
 
 let package = Package(
@@ -58,6 +58,7 @@ let package = Package(
 
     // Pure.
     .target(name: "ConsentCore", swiftSettings: strict),
+    .target(name: "ProofLog", dependencies: [crypto], swiftSettings: strict),
     .target(name: "RPCWire", swiftSettings: strict),
 
     // Wire.
@@ -79,7 +80,7 @@ let package = Package(
     .target(name: "Postgres", dependencies: ["CLibpq"], swiftSettings: strict),
     .target(name: "EmbeddedPostgres", dependencies: ["Postgres"], swiftSettings: strict),
     .target(
-      name: "ConsentStore", dependencies: ["ConsentCore", "Postgres", crypto],
+      name: "ConsentStore", dependencies: ["ConsentCore", "Postgres", "ProofLog", crypto],
       resources: migrations.map { .embedInCode("../../Schema/\($0).sql") },
       swiftSettings: strict),
 
@@ -123,6 +124,8 @@ let package = Package(
     .testTarget(
       name: "ConsentCoreTests", dependencies: ["ConsentCore"], exclude: ["Tables"],
       swiftSettings: tested),
+    .testTarget(
+      name: "ProofLogTests", dependencies: ["ProofLog", crypto], swiftSettings: tested),
     .testTarget(name: "RPCWireTests", dependencies: ["RPCWire"], swiftSettings: tested),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2"], swiftSettings: tested),
     .testTarget(
@@ -139,7 +142,9 @@ let package = Package(
       swiftSettings: tested),
     .testTarget(
       name: "ConsentStoreTests",
-      dependencies: ["ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", crypto],
+      dependencies: [
+        "ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", "ProofLog", crypto,
+      ],
       swiftSettings: tested),
     .testTarget(
       name: "CheckingTests",

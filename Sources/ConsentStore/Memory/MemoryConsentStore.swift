@@ -57,7 +57,7 @@ public final class MemoryConsentStore: ConsentStore {
     _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
   ) async throws -> AppendOutcome {
     try registers.withLock { registers in
-      guard var register = registers[organization] else { throw StoreError.unknownOrganization }
+      guard let register = registers[organization] else { throw StoreError.unknownOrganization }
       guard register.head(at: taken.head.position)?.chain == taken.head.chain else {
         return .historyReplaced
       }
@@ -71,14 +71,9 @@ public final class MemoryConsentStore: ConsentStore {
       {
         return .behind(following)
       }
-      let first = UInt64(register.logged.count)
-      let logged = taken.entries.enumerated().map { offset, entry in
-        LoggedDecision(
-          id: DecisionID(log: register.log, leaf: first + UInt64(offset)), entry: entry,
-          head: taken.head)
-      }
-      register.logged += logged
-      registers[organization] = register
+      let view = MemoryView(register, clock: clock.now())
+      let logged = try view.log(taken.entries, at: taken.head)
+      registers[organization] = view.register
       return .logged(logged, following)
     }
   }

@@ -1,5 +1,6 @@
 internal import ConsentCore
 internal import Postgres
+internal import ProofLog
 internal import Synchronization
 
 // Decisions taken on the index: condition, append and what the feed holds above, in one statement
@@ -34,8 +35,8 @@ extension DecisionRunner {
         job.answer(.failure(StoreFailure.public(error)))
         return ended()
       }
-      resolve(unresolved, lanes: lanes) { outcome in
-        job.answer(outcome.map { .logged(unresolved.logged, nil) })
+      resolve(unresolved, lanes: lanes) { [self] outcome in
+        job.answer(outcome.map { .logged(unresolved.signed(by: keys.signer), nil) })
         ended()
       }
     }
@@ -48,9 +49,9 @@ extension DecisionRunner {
   ) throws -> AppendOutcome {
     for _ in 0..<2 {
       let held = log.withLock { $0 }
+      let items = job.taken.entries.map { DecisionBatch.Item(entry: $0, head: job.taken.head) }
       let batch = try DecisionBatch(
-        entries: job.taken.entries, log: held.id, firstLeaf: held.nextLeaf, head: job.taken.head,
-        organization: organization)
+        items, onto: held.state, head: job.taken.head, organization: organization)
       committing(batch)
       do {
         let answer = try append(batch, job.condition, held, connection)
@@ -58,7 +59,7 @@ extension DecisionRunner {
         case .logged:
           advance(past: batch)
           log.withLock { $0.seen = answer.following.head }
-          return .logged(batch.logged, answer.following)
+          return .logged(batch.signed(by: keys.signer), answer.following)
         case .behind:
           log.withLock { $0.seen = answer.following.head }
           return .behind(answer.following)
@@ -128,13 +129,13 @@ extension DecisionBatch {
   func append(
     into pipeline: inout PostgresPipeline, recorded: Instant, _ test: AppendTest
   ) throws {
-    var parameters = PostgresParameters(
-      organization, log, try column(firstLeaf), Int32(clamping: logged.count), id,
-      try column(head.position), head.chain, recorded, test.unlessAbove, test.after,
-      test.lastFirstLeaf, test.lastID, test.seenPosition, test.seenChain)
-    parameters.append(array: try logged.map { try column($0.id.leaf) })
-    parameters.append(array: logged.map(\.entry.decision.at))
-    parameters.append(array: try logged.map { try Self.pack($0.entry) })
+    var parameters = try parameters(recorded: recorded)
+    for value in [test.unlessAbove, test.after, test.lastFirstLeaf] { parameters.append(value) }
+    parameters.append(test.lastID)
+    parameters.append(before.tree.root.bytes)
+    parameters.append(test.seenPosition)
+    parameters.append(test.seenChain)
+    parameters.append(before.kind.rawValue)
     try pipeline.execute(.appendBatch, parameters)
   }
 }
@@ -142,21 +143,23 @@ extension DecisionBatch {
 extension PostgresStatement {
   /// One snapshot for everything. The organization's own row must be visible, so that an invisible
   /// feed is never taken for one with nothing newer.
+  ///
+  /// $1 to $14 as in `insertBatch`, the columns of `proof_log_batch`.
   fileprivate static let appendBatch = PostgresStatement(
-    name: "append_decision_log_batch",
+    name: "append_proof_log_batch",
     sql: """
       WITH asked AS MATERIALIZED (
         SELECT h.position, h.chain, h.known, h.fact_position,
           CASE
-            WHEN $6 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $6 AND chain = $7) THEN 3
-            WHEN h.fact_position > $9 THEN 2
-            WHEN $13 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $13 AND chain = $14) THEN 4
-            WHEN $11 IS NOT NULL AND NOT EXISTS (
-              SELECT FROM decision_log_batch
-              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $11 AND batch_id = $12)
-              THEN 4
+            WHEN $8 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $8 AND chain = $9) THEN 3
+            WHEN h.fact_position > $15 THEN 2
+            WHEN $20 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $20 AND chain = $21) THEN 4
+            WHEN $17 IS NOT NULL AND NOT EXISTS (
+              SELECT FROM proof_log_batch
+              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $17 AND batch_id = $18
+                AND first_leaf + count = $3 AND root = $19 AND epoch = $5) THEN 4
             ELSE 1
           END AS verdict
         FROM organization o
@@ -164,24 +167,25 @@ extension PostgresStatement {
           SELECT position, chain, known, fact_position FROM feed WHERE organization_id = $1
           ORDER BY position DESC LIMIT 1) h ON true
         WHERE o.organization_id = $1
+      ), log AS (
+        INSERT INTO proof_log (organization_id, log_id, epoch, kind, started)
+        SELECT $1, $2, $5, $22, $13 FROM asked WHERE verdict = 1 AND $3 = 0
       ), batch AS (
-        INSERT INTO decision_log_batch
-          (organization_id, log_id, first_leaf, count, batch_id, position, chain, recorded)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8 FROM asked WHERE verdict = 1
-      ), records AS (
-        INSERT INTO decision_log (organization_id, log_id, leaf, position, decided_at, record)
-        SELECT $1, $2, r.leaf, $6, r.decided_at, r.record
-        FROM asked, unnest($15, $16, $17) AS r (leaf, decided_at, record) WHERE verdict = 1
+        INSERT INTO proof_log_batch
+          (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
+            decided_from, decided_until, is_long, recorded, records)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+        FROM asked WHERE verdict = 1
       )
       SELECT a.verdict, a.position, a.chain, a.known, a.fact_position,
-        COALESCE(a.position > $10, false) AND EXISTS (
+        COALESCE(a.position > $16, false) AND EXISTS (
           SELECT FROM image_version
           WHERE organization_id = $1 AND position <= a.position AND part2_value IS NOT NULL),
         f.position, f.chain, f.known, f.event_id, f.event, f.recorded_by
       FROM asked a
       LEFT JOIN LATERAL (
         SELECT position, chain, known, event_id, event, recorded_by FROM feed
-        WHERE organization_id = $1 AND position > $10 AND a.position > $10
+        WHERE organization_id = $1 AND position > $16 AND a.position > $16
         ORDER BY position LIMIT \(FeedFollowing.limit)) f ON true
       ORDER BY f.position
       """)

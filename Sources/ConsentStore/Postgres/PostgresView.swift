@@ -13,10 +13,8 @@ final class PostgresView: FactWriter {
   var head: FeedHead
   let now: Instant
   let caller: String
-  /// The log that this node's writes append to; reads have none.
-  let log: ID<DecisionLog>?
-  /// `nil` until the first entry is logged in this transaction.
-  var nextLeaf: UInt64?
+  /// The log of this change, which nothing else appends to; reads have none.
+  var log: LogState?
 
   init(
     _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,
@@ -28,7 +26,7 @@ final class PostgresView: FactWriter {
     head = entry.head
     now = max(clock, entry.head.known)
     self.caller = caller
-    self.log = log
+    self.log = log.map { LogState(.change, id: $0) }
   }
 
   var id: OrganizationID { organization.id }

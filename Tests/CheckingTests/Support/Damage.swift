@@ -7,9 +7,7 @@ enum Damage {
   static func loseDecision(_ id: DecisionID, of organization: OrganizationID) async throws {
     try await TestDatabase.shared.value.run(
       """
-      DELETE FROM consentd.decision_log
-      WHERE organization_id = '\(organization)' AND log_id = '\(id.log)' AND leaf >= \(id.leaf);
-      DELETE FROM consentd.decision_log_batch
+      DELETE FROM consentd.proof_log_batch
       WHERE organization_id = '\(organization)' AND log_id = '\(id.log)'
         AND first_leaf >= \(id.leaf);
       """)
