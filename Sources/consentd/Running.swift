@@ -1,3 +1,4 @@
+import Checking
 import ConsentCore
 import ConsentServer
 import ConsentStore
@@ -94,8 +95,10 @@ private struct Parts {
         metrics.count(outcome)
         if !outcome.emitted.isEmpty { watch.wake() }
       })
+    let checker = CheckerSetup.make(store: store, clock: clock, organizations: organizations)
     let service = ConsentService(
-      store: store, clock: clock, calendars: try Calendars(organizations), watch: watch,
+      store: store, checker: checker, clock: clock, calendars: try Calendars(organizations),
+      watch: watch,
       changed: { organization in
         watch.wake()
         scheduler.changed(organization)

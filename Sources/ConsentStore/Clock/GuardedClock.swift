@@ -75,7 +75,7 @@ extension ClockGuard.State {
 
 /// INVARIANT: nothing is permitted by a clock in doubt. Refusals go on: they need no clock to be
 /// right for long.
-func refusingPermits(
+public func refusingPermits(
   by clock: any WallClock,
   _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
 ) -> @Sendable (any FactReader) throws -> [DecisionEntry] {
