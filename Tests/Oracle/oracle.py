@@ -101,9 +101,10 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
     if fail_over:
         for _ in lose_positions(cluster, register, workload, faults, dice, 4, verify):
             break  # one is enough to fail
-    faults.end()
-    workload.pause()
-    verify()
+    else:
+        faults.end()
+        workload.pause()
+        verify()
     workload.end()
     totals.add(workload)
     for name, count in faults.counts.items():

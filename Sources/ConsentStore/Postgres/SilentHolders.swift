@@ -6,8 +6,9 @@ extension PostgresConsentStore {
   /// `idle_in_transaction_session_timeout` runs only between a Sync and the next message: a node
   /// that is stopped or cut off in the middle of a pipeline would keep the lock as long as its
   /// connection stands. So whoever has waited for a lock in vain ends the sessions that have waited
-  /// for their node half that limit: who has waited may have begun before the silence did. To the silent node it is a lost connection, and the
-  /// transaction is undone; if its COMMIT came just then, its outcome is found out as always.
+  /// for their node half that limit; not the whole, because a wait may begin before the silence.
+  /// To the silent node it is a lost connection, and the transaction is undone; if its COMMIT came
+  /// just then, its outcome is found out as always.
   func endSilentHolders() async {
     // What fails here shows as the lock that is still held.
     _ = try? await reads.run { connection in
