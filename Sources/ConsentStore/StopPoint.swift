@@ -7,9 +7,9 @@ internal import Synchronization
 /// `CONSENTD_STOP_AT=check.inserted:kill:25` kills the process (SIGKILL) when it is there for the
 /// 25th time; `stop` stops it (SIGSTOP) instead. Without the number it is the first time.
 public enum StopPoint: String, Sendable, CaseIterable {
-  /// The head is read, nothing is decided.
+  /// The head is read, or the index was asked; nothing is sent to be logged.
   case checkEntered = "check.entered"
-  /// The records are sent to the database, and not committed.
+  /// The records are on their way to the database, and not committed.
   case checkInserted = "check.inserted"
   /// The records are durable, and nobody is answered.
   case checkCommitted = "check.committed"

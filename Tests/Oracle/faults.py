@@ -48,7 +48,8 @@ class Faults:
     def end(self):
         """Every node serves again when this returns."""
         self.wanted.set()
-        self.thread.join(120)
+        if self.thread:
+            self.thread.join(120)
         self.cluster.proxy.set()
         if self.failure:
             raise self.failure
@@ -58,7 +59,7 @@ class Faults:
 
     def _run(self):
         try:
-            while not self.wanted.wait(self.dice.uniform(0.1, 0.5)):
+            while self.cards and not self.wanted.wait(self.dice.uniform(0.1, 0.5)):
                 if not self.deck:
                     self.deck = self.dice.sample(self.cards, len(self.cards))
                 fault = self.deck.pop()
@@ -163,12 +164,16 @@ class Faults:
                                  f"on another took {took:.1f} s")
 
 
-def lose_positions(cluster, register, workload, faults, dice, seconds, verify):
-    """An asynchronous fail-over: the database goes back to an earlier state of itself.
+# Ways in which an asynchronous fail-over loses what was committed.
+LOSSES = ["decisions", "positions", "positions, and grows past"]
 
-    Twice: its head simply goes back; and it goes back and grows past the old position through one
-    node while the others stand still, so that only the history tells.
-    Yields what `verify` finds of the lost history.
+
+def lose_positions(cluster, register, workload, faults, dice, seconds, verify, losses=LOSSES):
+    """The database goes back to an earlier state of itself: only decisions had come since; or
+    changes too, and its head goes back; or it also grows past the old position through one node
+    while the others stand still, so that only the history tells.
+
+    Yields what `verify` finds, of the histories that are lost too. Ends with clients paused.
     """
     faults.end()
     workload.pause()
@@ -176,14 +181,16 @@ def lose_positions(cluster, register, workload, faults, dice, seconds, verify):
     cluster.database.save("saved")
     cluster.database.start()
     state = workload.state()
-    for grows in (False, True):
+    for loss in losses:
+        workload.reads_only = loss == "decisions"
         workload.resume()
         settle(register)
         time.sleep(seconds)  # the length of the lost history
         workload.pause()
+        workload.reads_only = False
         yield from verify()
         head = max((c.position or 0 for c in workload.history.changes), default=0)
-        others = cluster.nodes[1:] if grows else []
+        others = cluster.nodes[1:] if "grows" in loss else []
         for node in others:
             node.signal(signal.SIGSTOP)
         cluster.database.stop()
@@ -191,8 +198,8 @@ def lose_positions(cluster, register, workload, faults, dice, seconds, verify):
         cluster.database.start()
         workload.restore(state)
         state = workload.state()
-        faults.note("positions lost" + (", then grown past" if grows else ""))
-        if grows:
+        faults.note("lost: " + loss)
+        if others:
             settle(register, nodes=1)
             while max((c.position or 0 for c in workload.history.changes), default=0) <= head:
                 free = [k for k in register.keys if k not in workload.retired]
@@ -204,8 +211,6 @@ def lose_positions(cluster, register, workload, faults, dice, seconds, verify):
     time.sleep(seconds)  # the length of the new history
     workload.pause()
     yield from verify()
-    workload.resume()
-    faults.start()
 
 
 def settle(register, nodes=None, numbers=itertools.count()):

@@ -101,9 +101,10 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
     if fail_over:
         for _ in lose_positions(cluster, register, workload, faults, dice, 4, verify):
             break  # one is enough to fail
-    faults.end()
-    workload.pause()
-    verify()
+    else:
+        faults.end()
+        workload.pause()
+        verify()
     workload.end()
     totals.add(workload)
     for name, count in faults.counts.items():
@@ -135,15 +136,27 @@ def tell_logs(cluster):
 
 
 def finish(cluster, totals, seed):
-    say(f"\nfaults: {', '.join(f'{n} {c}' for n, c in sorted(totals.faults.items()))}")
-    say(f"connections cut: {cluster.proxy.counts()}")
-    say(f"slowest write beside a node that stood still with the lock: {totals.slowest_lock:.2f} s")
-    say(totals.line())
+    seconds = time.monotonic() - totals.begin
+    rows = [("time", f"{seconds:.0f} s"),
+            ("checks answered and judged", f"{totals.checks} ({totals.checks / seconds:.0f}/s)"),
+            ("  of them PERMIT", totals.permits),
+            ("grants acknowledged", totals.grants),
+            ("revocations acknowledged", totals.revocations),
+            ("changes without a reply", totals.unknown),
+            ("events watched", totals.events),
+            ("decisions explained", totals.explained)]
+    rows += [("fault: " + name, count) for name, count in sorted(totals.faults.items())]
+    cut = {k: n for k, n in cluster.proxy.counts().items() if k != "held"}
+    rows += [("connection: " + name, count) for name, count in sorted(cut.items())]
+    rows += [("slowest write beside a silent holder of the lock", f"{totals.slowest_lock:.2f} s"),
+             ("violations", len(totals.violations))]
+    say("")
+    for name, value in rows:
+        say(f"{name:52} {value}")
     if totals.violations:
         tell_logs(cluster)
-        say(f"FAILED: {len(totals.violations)} violations; again with --seed {seed}")
+        say(f"FAILED; again with --seed {seed}")
         return 1
-    say("zero violations")
     return 0
 
 

@@ -7,9 +7,10 @@ import pytest
 
 import cluster  # noqa: F401  first: makes the stubs importable
 from desk import clocks, event
+from decision_log import Entry, Tree
 from history import Answer, Change, History, Key
 from linearizable import NEVER, Call, first_contradiction
-from verify import GRANTED, REVOKED, Entry, check_events, check_linearizable, check_log, check_positions
+from verify import GRANTED, REVOKED, check_events, check_linearizable, check_log, check_positions
 
 K = Key(0, 0)
 REGISTER = types.SimpleNamespace(keys=[K], patient_ids=["p"])
@@ -148,7 +149,7 @@ def test_wrong_events_are_found():
 
 
 def entry(permits, position, image="i", request="q"):
-    return Entry(permits, position, image, "j", request)
+    return Entry(permits, position, bytes([position]), image, "j", request)
 
 
 def test_wrong_logs_are_found():
@@ -160,3 +161,23 @@ def test_wrong_logs_are_found():
     assert rules(check_log(told, {"d": entry(True, 3), "e": entry(True, 3)})) == {"logged once"}
     twice = history(answer(True, 3), answer(True, 3, request="r"))
     assert "logged once" in rules(check_log(twice, {"d": entry(True, 3)}))
+    assert rules(check_log(told, {"d": entry(True, 3)}, ["bad root"])) == {
+        "logs are what their roots say"}
+
+
+def test_the_tree_is_that_of_rfc_6962():
+    """The roots of Certificate Transparency's own test data: eight leaves, each size."""
+    leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657",
+              "606162636465666768696a6b6c6d6e6f"]
+    roots = ["6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+             "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+             "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+             "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+             "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+             "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+             "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+             "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"]
+    tree = Tree()
+    for leaf, root in zip(leaves, roots):
+        tree.append(bytes.fromhex(leaf))
+        assert tree.root().hex() == root

@@ -3,10 +3,10 @@
 import bisect
 import collections
 import dataclasses
-import json
 
 import grpc
 
+import decision_log
 from desk import check, clocks, events
 from history import Answer
 from linearizable import Call, first_contradiction
@@ -35,32 +35,14 @@ def feed(register, stubs):
         after = page.events[-1].position
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """What a record of the decision log says."""
-    permits: bool
-    position: int
-    image: str
-    journal: str
-    request: str
-
-
 def logged(register):
-    """Every logged decision of the organization, id to entry. From the table: reading a hundred
-    thousand through ListDecisions takes longer than the run."""
-    found = {}
-    for log, leaf, text in register.cluster.database.sql(
-            "SELECT log_id, leaf, encode(record, 'hex') FROM consentd.decision_log "
-            f"WHERE organization_id = '{register.organization}'", timeout=120):
-        record = bytes.fromhex(text)
-        assert record[0] == 1, "a record of another version: teach this how to read it"
-        body = json.loads(record[1:])
-        request, decision = body["request"], body["decision"]
-        found[f"{log}:{leaf}"] = Entry(
-            decision["effect"] == 1, decision["position"],
-            request["image"].removeprefix("dicom:"),
-            request["recipient"]["identifier"]["value"], request["actor"]["user"]["value"])
-    return found
+    """Every logged decision of the organization, id to entry; and what is wrong with the logs."""
+    return decision_log.read_all(
+        register.cluster.database.sql(
+            "SELECT log_id, first_leaf, count, encode(root, 'hex'), encode(records, 'hex') "
+            "FROM consentd.proof_log_batch "
+            f"WHERE organization_id = '{register.organization}'", timeout=120),
+        register.organization)
 
 
 def check_events(history, rows):
@@ -167,9 +149,11 @@ def _not_before(history, rows):
                             f"{answer} is before position {highest[before - 1]}", answer.key)
 
 
-def check_log(history, log):
+def check_log(history, log, wrong=()):
     """Every decision that a client saw is logged once, as it was told, and no request is logged
     twice."""
+    for text in wrong:
+        yield Violation("logs are what their roots say", text)
     seen = {}
     for answer in history.answers:
         other = seen.setdefault(answer.decision, answer)
@@ -178,8 +162,8 @@ def check_log(history, log):
         entry = log.get(answer.decision)
         if entry is None:
             yield Violation("every answer is logged", f"{answer} is not in the log", answer.key)
-        elif (entry.permits, entry.position, entry.image, entry.request) != (
-                answer.permits, answer.position, answer.image, answer.request):
+        elif (entry.permits, entry.position, entry.chain, entry.image, entry.request) != (
+                answer.permits, answer.position, answer.chain, answer.image, answer.request):
             yield Violation("logged as told", f"{answer} is logged as {entry}", answer.key)
     requests = collections.Counter((e.request, e.image, e.journal) for e in log.values())
     for (name, image, recipient), times in requests.items():
@@ -211,7 +195,7 @@ def check_all(register, history, stubs, explained=0, dice=None, log=True):
     found += check_positions(register, history, rows)
     found += check_events(history, rows)
     if log:
-        found += check_log(history, logged(register))
+        found += check_log(history, *logged(register))
     if explained and history.answers:
         some: list[Answer] = dice.sample(history.answers, min(explained, len(history.answers)))
         found += check_explained(register, stubs, some)

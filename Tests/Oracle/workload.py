@@ -31,7 +31,7 @@ class Workload:
         self.gate = Gate()
         self.history = History()
         self.fault = fault  # a broken client, for the test of the oracle itself
-        self.changes = 0
+        self.reads_only = False
         self.hot = collections.deque(maxlen=6)
         self.grants = {key: None for key in register.keys}
         self.retired = set()  # keys whose value is not known for certain any more
@@ -106,8 +106,10 @@ class Workload:
                 if self.gate.ended:
                     return
                 key = dice.choice(keys)
-                if key not in self.retired:
+                if not self.reads_only and key not in self.retired:
                     self.change(dice, key)
+                    continue
+            time.sleep(0.02)  # nothing to do: no busy loop
 
     def change(self, dice, key, node=None, ask=None):
         """Turns a register over, then asks every node about it."""
@@ -121,7 +123,6 @@ class Workload:
             self.retired.add(key)
             return
         self.grants[key] = made.grant if made.permits else None
-        self.changes += 1
         position = clocks.FeedPosition(position=made.position, chain=made.chain)
         nodes = list(range(len(self.register.stubs))) if ask is None else ask
         for number in dice.sample(nodes, len(nodes)):
@@ -170,7 +171,7 @@ class Workload:
                     key = dice.choice(hot) if hot and dice.random() < 0.7 else dice.choice(keys)
                     self.ask_one(number, key, dice.choice(self.register.images[key.patient]))
                     continue
-                some = dice.sample(keys, dice.randint(4, 20))
+                some = dice.sample(keys, min(len(keys), dice.randint(4, 20)))
                 some = list(dict.fromkeys(hot + some))
                 self.ask(number, [(k, dice.choice(self.register.images[k.patient]))
                                   for k in some])

@@ -47,6 +47,7 @@ extension DecisionRunner {
   private func attempt(
     _ job: Appending, _ connection: PostgresConnection, committing: (DecisionBatch) -> Void
   ) throws -> AppendOutcome {
+    StopPoint.checkEntered.reached()
     for _ in 0..<2 {
       let held = log.withLock { $0 }
       let items = job.taken.entries.map { DecisionBatch.Item(entry: $0, head: job.taken.head) }
@@ -59,6 +60,7 @@ extension DecisionRunner {
         case .logged:
           advance(past: batch)
           log.withLock { $0.seen = answer.following.head }
+          StopPoint.checkCommitted.reached()
           return .logged(batch.signed(by: keys.signer), answer.following)
         case .behind:
           log.withLock { $0.seen = answer.following.head }
@@ -97,6 +99,7 @@ extension DecisionRunner {
           unlessAbove: try condition.unlessFactsChangedAbove.map { try column($0) }, after: after,
           lastFirstLeaf: try last.map { try column($0.firstLeaf) }, lastID: last?.id,
           seenPosition: try column(held.seen.position), seenChain: held.seen.chain))
+      StopPoint.checkInserted.reached()
     }
     try TransactionEntry.checkEntered(results.result(0))
     let rows = try results.result(1).rows
