@@ -7,7 +7,8 @@ struct Serve: AsyncParsableCommand {
     abstract: "Serve gRPC, gRPC-Web and Connect.",
     discussion: """
       SIGTERM or Ctrl-C ends it in good order: health turns NOT_SERVING, calls in flight finish \
-      within 30 s, then the database is let go. A second signal cuts calls off.
+      within 30 s, then the database is let go. A second signal cuts calls off. SIGUSR1 confirms \
+      the clock after a step.
       """)
 
   @Option(
