@@ -20,8 +20,8 @@ struct Running: Sendable {
     let tokens = try TokenFile(contentsOf: settings.tokens)
     let wanted = try settings.organizations.map { try OrganizationFile(contentsOf: $0) }
     let testClock = try settings.testClock.map { try TestClock(path: $0) }
-    let guarded = testClock == nil ? GuardedClock.ofProcess(logger) : nil
-    let clock: any WallClock = testClock ?? guarded ?? SystemWallClock()
+    let guarded = GuardedClock.ofProcess(logger)
+    let clock: any WallClock = testClock ?? guarded
     let opened = try await OpenedStore.open(settings, clock: clock, logger: logger)
     do {
       for organization in wanted?.organizations ?? [] {
@@ -29,7 +29,7 @@ struct Running: Sendable {
       }
       let organizations = try await opened.store.organizations()
       try require(organizations, for: tokens, settings)
-      try await guarded?.compare(with: opened.store, organizations)
+      if testClock == nil { try await guarded.compare(with: opened.store, organizations) }
       return try await serve(
         settings, opened, organizations, tokens, clock: clock, testClock: testClock, logger)
     } catch {
