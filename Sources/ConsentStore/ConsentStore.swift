@@ -13,6 +13,9 @@ public protocol ConsentStore: Sendable {
 
   /// Runs `body` under the organization's lock and commits what it appended, all or nothing.
   ///
+  /// Changes that come together may share a transaction; each sees those before it and has an
+  /// outcome of its own, which is told after the commit.
+  ///
   /// - Parameter key: an idempotency key already used with the same content gives the first reply
   ///   without running `body`; with other content it throws `StoreError.idempotencyConflict`.
   /// - Returns: what `body` replied, and the head after the change. Returned only after commit; a

@@ -5,11 +5,13 @@ import Logging
 /// The guarded clock of this process: what it tells the log, and what it is compared with.
 extension GuardedClock {
   static func ofProcess(_ logger: Logger) -> GuardedClock {
-    GuardedClock(SystemWallClock()) { state in
-      let level: Logger.Level =
-        state.isDoubt ? .critical : state == .steady ? .notice : .warning
-      logger.log(level: level, "clock", metadata: ["state": "\(state.text)"])
-    }
+    GuardedClock(
+      SystemWallClock(),
+      report: { state in
+        let level: Logger.Level =
+          state.isDoubt ? .critical : state == .steady ? .notice : .warning
+        logger.log(level: level, "clock", metadata: ["state": "\(state.text)"])
+      })
   }
 
   /// Compares the start with the newest record of all organizations.

@@ -24,8 +24,8 @@ struct Running: Sendable {
     let access = try await Access.read(settings)
     let wanted = try settings.organizations.map { try OrganizationFile(contentsOf: $0) }
     let testClock = try settings.testClock.map { try TestClock(path: $0) }
-    let guarded = testClock == nil ? GuardedClock.ofProcess(logger) : nil
-    let clock: any WallClock = testClock ?? guarded ?? SystemWallClock()
+    let guarded = GuardedClock.ofProcess(logger)
+    let clock: any WallClock = testClock ?? guarded
     let opened = try await OpenedStore.open(settings, clock: clock, logger: logger)
     do {
       for organization in wanted?.organizations ?? [] {
@@ -34,7 +34,7 @@ struct Running: Sendable {
       let organizations = try await opened.store.organizations()
       try CallerFiles.check(
         access.tokens, access.issuers, served: Set(organizations.map(\.id)))
-      try await guarded?.compare(with: opened.store, organizations)
+      if testClock == nil { try await guarded.compare(with: opened.store, organizations) }
       let parts = Parts(
         settings: settings, opened: opened, organizations: organizations, clock: clock,
         testClock: testClock, logger: logger)

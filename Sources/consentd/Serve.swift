@@ -9,7 +9,7 @@ struct Serve: AsyncParsableCommand {
       SIGTERM or Ctrl-C ends it in good order: health turns NOT_SERVING, calls in flight finish \
       within --drain-grace, then the database is let go. A second signal cuts calls off.
       Certificates, tokens, issuers and their key sets are read again when they change, and on \
-      SIGHUP; open connections go on.
+      SIGHUP; open connections go on. SIGUSR1 confirms the clock after a step.
       """)
 
   @OptionGroup(title: "Listening") var listen: ListenOptions

@@ -113,14 +113,15 @@ class Service:
         new.chmod(0o644)
         new.rename(self.folder / "clock")
 
-    def start(self, timeout=60):
+    def start(self, timeout=60, real_clock=False):
         log = open(self.folder / "consentd.log", "ab")
         self.process = subprocess.Popen(
             [str(BIN / "consentd"), "--listen", self.address,
              "--embedded-postgres", str(self.folder / "pg"),
              "--tokens", str(self.folder / "tokens.json"),
              "--organizations", str(self.folder / "organizations.json"),
-             "--test-clock", str(self.folder / "clock"), *self.extra],
+             *([] if real_clock else ["--test-clock", str(self.folder / "clock")]),
+             *self.extra],
             stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         log.close()
         self.channel = self.open_channel()
