@@ -92,22 +92,22 @@ let package = Package(
     .target(
       name: "ConsentServer",
       dependencies: [
-        "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-        "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
+        "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog", "Reporting",
+        "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentd",
       dependencies: [
         "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres", "EventFeed",
-        "Postgres", "RPCServer", arguments, crypto, logging,
+        "Postgres", "ProofLog", "RPCServer", arguments, crypto, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentctl",
       dependencies: [
-        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, crypto, nio,
-        nioPosix, protobuf, yams,
+        "ConsentCore", "ConsentProto", "ConsentStore", "Postgres", "ProofLog", "RPCClient",
+        "RPCWire", arguments, crypto, nio, nioPosix, protobuf, yams,
       ],
       swiftSettings: tested),
     // An echo service for the wire tests; not a product.
@@ -152,8 +152,8 @@ let package = Package(
     .testTarget(
       name: "ConsentServerTests",
       dependencies: [
-        "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "Reporting",
-        "RPCServer", "RPCWire", protobuf, logging, crypto,
+        "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "ProofLog",
+        "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

@@ -28,11 +28,13 @@ import Testing
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
     "ConsentServer": [
-      "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
+      "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog", "Reporting",
+      "RPCServer",
       "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
     ],
     "consentd": [
       "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
+      "ProofLog",
       "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
       "Crypto",
     ],
@@ -43,7 +45,7 @@ import Testing
     ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
-      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
+      "Foundation", "Crypto", "ConsentCore", "ConsentStore", "Postgres", "ProofLog", "NIOCore",
       "NIOPosix",
     ],
   ]

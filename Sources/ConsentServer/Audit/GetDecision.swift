@@ -1,6 +1,7 @@
 import ConsentCore
 import ConsentProto
 import ConsentStore
+import Foundation
 
 extension ConsentService {
   /// Shows one logged decision.
@@ -17,6 +18,7 @@ extension ConsentService {
         throw ServiceError.notFound(kind: "decision", name: id.text)
       }
       var response = Consent_V1_GetDecisionResponse()
+      response.logRecord = Data(try reader.logRecord(id) ?? [])
       response.decision = try LoggedDecisionView(limits: caller.limits).told(logged, in: reader)
       response.position = Consent_V1_FeedPosition(reader.head)
       return response

@@ -75,13 +75,15 @@ final class DecisionRunner: Sendable {
       guard !items.isEmpty else { return }
       let batch = try DecisionBatch(
         items, onto: log.withLock { $0.state }, head: entry.head, organization: organization)
-      let results = try connection.pipeline { try batch.insert(into: &$0, recorded: view.now) }
+      let results = try connection.pipeline {
+        try batch.insert(into: &$0, recorded: view.now, signer: keys.signer)
+      }
       if let failure = results.firstFailure { throw failure }
       taken = batch
       committing(Unresolved(batch: batch, decided: decided))
     }
-    if let taken { advance(past: taken) }
-    for (call, outcome) in share(taken?.signed(by: keys.signer) ?? [], among: decided) {
+    let logged = taken.map(advance) ?? []
+    for (call, outcome) in share(logged, among: decided) {
       call.answer(outcome)
     }
   }
@@ -125,11 +127,15 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  private func advance(past batch: DecisionBatch) {
+  /// Moves the log past a committed batch.
+  private func advance(past batch: DecisionBatch) -> [LoggedDecision] {
+    let (state, logged) = batch.committed(signer: keys.signer)
+    keys.signed.put(state)
     log.withLock { log in
       guard log.state.id == batch.log else { return }
-      log.state = batch.after
+      log.state = state
     }
+    return logged
   }
 
   private func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
@@ -171,7 +177,7 @@ final class DecisionRunner: Sendable {
     lanes.submit { [self] connection in
       do {
         let stands = try claim(unresolved.batch, connection.get())
-        let logged = unresolved.batch.signed(by: keys.signer)
+        let logged = stands ? advance(past: unresolved.batch) : []
         for (call, outcome) in share(logged, among: unresolved.decided) {
           call.answer(
             stands
@@ -195,7 +201,7 @@ final class DecisionRunner: Sendable {
         try pipeline.execute(
           .claimBatch, organization, batch.log, column(batch.firstLeaf),
           column(batch.before.epoch), batch.before.tree.root.bytes, claim,
-          column(batch.head.position), batch.head.chain, clock.now())
+          batch.before.signature, column(batch.head.position), batch.head.chain, clock.now())
         try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
       }
       try TransactionEntry.checkEntered(results.result(0))
@@ -213,9 +219,10 @@ extension PostgresStatement {
     name: "claim_proof_log_batch",
     sql: """
       INSERT INTO proof_log_batch
-        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
-          decided_from, decided_until, is_long, recorded, records)
-      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $9, false, $9, '') ON CONFLICT DO NOTHING
+        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, signature_before,
+          position, chain, decided_from, decided_until, is_long, recorded, records)
+      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $10, $10, false, $10, '')
+      ON CONFLICT DO NOTHING
       """)
   fileprivate static let batchID = PostgresStatement(
     name: "proof_log_batch_id",

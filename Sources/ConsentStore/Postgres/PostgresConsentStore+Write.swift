@@ -68,7 +68,8 @@ struct WriteAttempt: Sendable {
 
   /// - Parameter resolving: an earlier try may have committed; its reply then is not a replay.
   func run(_ connection: PostgresConnection, resolving: Bool) throws -> WriteReceipt {
-    try connection.transaction(isolation: .readCommitted) { connection in
+    var logged: LogState?
+    let receipt = try connection.transaction(isolation: .readCommitted) { connection in
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
         try pipeline.execute(.lockOrganization, organization)
@@ -84,11 +85,14 @@ struct WriteAttempt: Sendable {
         return try replay(row, view, resolving: resolving)
       }
       let reply = try body(view)
+      logged = view.log
       try connection.execute(
         .putReply, organization, key.origin, key.caller, key.key, key.contentSHA256, reply,
         column(view.head.position), view.now)
       return WriteReceipt(reply: reply, head: view.head, replayed: false)
     }
+    if let logged { keys.signed.put(logged.signed(by: keys.signer, organization: organization)) }
+    return receipt
   }
 
   /// An acknowledgement leaves only after a transaction that wrote, so this one writes too.
