@@ -1,4 +1,5 @@
 import ArgumentParser
+import ProofLog
 
 struct Init: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
