@@ -68,7 +68,7 @@ import Testing
     let other = try await database.store(clock: clock)
     func seenElsewhere() async throws -> (LoggedDecision?, LogSummary?) {
       try await other.read(settings.id) { reader in
-        (try reader.decision(logged[0].id), try reader.logs(logged[0].id.log).first)
+        (try reader.decision(logged[0].id), try reader.logs(.one(logged[0].id.log)).first)
       }
     }
     var (seen, summary) = try await seenElsewhere()

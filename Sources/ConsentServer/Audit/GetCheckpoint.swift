@@ -21,7 +21,7 @@ extension ConsentService {
     }
     return try await service.store.read(caller.organization) { reader in
       try position?.require(in: reader)
-      let logs = try reader.logs(log)
+      let logs = try reader.logs(log.map { .one($0) } ?? .notEnded)
       if let log, logs.isEmpty {
         throw ServiceError.notFound(kind: "log", name: log.description)
       }

@@ -44,7 +44,7 @@ struct ProvenLog {
   let prover: MerkleProver
 
   init(_ id: ID<DecisionLog>, in reader: any FactReader) throws {
-    guard let log = try reader.logs(id).first else {
+    guard let log = try reader.logs(.one(id)).first else {
       throw ServiceError.notFound(kind: "log", name: id.description)
     }
     self.log = log

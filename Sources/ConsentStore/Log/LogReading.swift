@@ -43,19 +43,41 @@ public struct LogSummary: Hashable, Sendable {
   }
 }
 
+/// One stored batch of a log.
+public struct LogBatch: Hashable, Sendable {
+  public var firstLeaf: UInt64
+  /// Of the tree that ends with this batch.
+  public var root: TreeHash
+  /// The exact bytes of each record, in the order of the leaves.
+  public var records: [ArraySlice<UInt8>]
+
+  public init(firstLeaf: UInt64, root: TreeHash, records: [ArraySlice<UInt8>]) {
+    self.firstLeaf = firstLeaf
+    self.root = root
+    self.records = records
+  }
+}
+
+public enum LogSelection: Hashable, Sendable {
+  case one(ID<DecisionLog>)
+  /// Those that may still be appended to.
+  case notEnded
+  case all
+}
+
 /// What is read of logs, to prove what is in them.
 public protocol LogReader {
-  /// The log of that id, or every log of the organization that has not ended, by id.
-  func logs(_ id: ID<DecisionLog>?) throws -> [LogSummary]
+  /// By id.
+  func logs(_ selection: LogSelection) throws -> [LogSummary]
 
   /// The exact bytes whose leaf hash is in the tree; `nil` if there is no such leaf.
   func logRecord(_ id: DecisionID) throws -> [UInt8]?
 
-  /// Hands the leaf hashes of `range` to `body` in order. They are computed from the records, which
-  /// are read some megabytes at a time.
+  /// Hands the batches that hold leaves of `range` to `body` in order, some megabytes of them read
+  /// at a time.
   /// - Throws: `StoreError.unreadable` if a leaf of the range is missing.
-  func leafHashes(
-    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (TreeHash) throws -> Void) throws
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void) throws
 }
 
 extension LogReader {
@@ -63,11 +85,18 @@ extension LogReader {
   /// its memory does not grow with the log.
   public func prover(of log: ID<DecisionLog>) -> MerkleProver {
     MerkleProver { level, index in
+      guard level < 64 else { throw MerkleFault.outsideTree }
       let first = index << UInt64(level)
       let (end, overflow) = first.addingReportingOverflow(UInt64(1) << UInt64(level))
-      guard level < 64, !overflow else { throw MerkleFault.outsideTree }
+      guard !overflow else { throw MerkleFault.outsideTree }
       var tree = MerkleTree()
-      try leafHashes(of: log, first..<end) { tree.append($0) }
+      try batches(of: log, first..<end) { batch in
+        var leaf = batch.firstLeaf
+        for record in batch.records {
+          if leaf >= first, leaf < end { tree.append(.leaf(record)) }
+          leaf += 1
+        }
+      }
       return tree.root
     }
   }

@@ -125,9 +125,10 @@ final class MemoryView: FactWriter {
     return Array(found.prefix(max(0, limit)))
   }
 
-  func logs(_ id: ID<DecisionLog>?) throws -> [LogSummary] {
+  func logs(_ selection: LogSelection) throws -> [LogSummary] {
     let log = register.log
-    guard log.tree.size > 0, id == nil || id == log.id else { return [] }
+    guard log.tree.size > 0 else { return [] }
+    if case .one(let id) = selection, id != log.id { return [] }
     var summary = LogSummary(
       id: log.id, epoch: log.epoch, size: log.tree.size, root: log.tree.root, recorded: now,
       hasEnded: false)
@@ -144,14 +145,18 @@ final class MemoryView: FactWriter {
     }
   }
 
-  func leafHashes(
-    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (TreeHash) throws -> Void
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
   ) throws {
-    for leaf in range {
+    var tree = MerkleTree()
+    for leaf in 0..<range.upperBound {
       guard let record = try logRecord(DecisionID(log: log, leaf: leaf)) else {
         throw StoreError.unreadable("a leaf of a log is missing")
       }
-      try body(.leaf(record))
+      tree.append(.leaf(record))
+      guard leaf >= range.lowerBound else { continue }
+      try body(
+        LogBatch(firstLeaf: leaf, root: tree.root, records: [record[...]]))
     }
   }
 

@@ -3,8 +3,9 @@ internal import Postgres
 internal import ProofLog
 
 extension PostgresView {
-  func logs(_ log: ID<DecisionLog>?) throws -> [LogSummary] {
-    try connection.execute(.logs, id, log).rows.map { row in
+  func logs(_ selection: LogSelection) throws -> [LogSummary] {
+    let log: ID<DecisionLog>? = if case .one(let log) = selection { log } else { nil }
+    return try connection.execute(.logs, id, log, selection == .all).rows.map { row in
       let (log, root, recorded, hasEnded) = try row.decode(
         ID<DecisionLog>.self, [UInt8].self, Instant.self, Bool.self)
       guard let root = TreeHash(root) else { throw StoreError.unreadable("the root of a log") }
@@ -39,33 +40,29 @@ extension PostgresView {
     return Array(try batch.split()[offset])
   }
 
-  func leafHashes(
-    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (TreeHash) throws -> Void
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
   ) throws {
     guard !range.isEmpty else { return }
     // The batch that holds the first leaf may begin before it.
-    guard
-      var batch = try packedBatch(holding: DecisionID(log: log, leaf: range.lowerBound))
-    else { throw StoreError.unreadable("a leaf of a log is missing") }
+    var following = try packedBatch(holding: DecisionID(log: log, leaf: range.lowerBound))
     var next = range.lowerBound
     var waiting: ArraySlice<PackedBatch> = []
-    while true {
-      guard batch.firstLeaf <= next, next < batch.receipt.treeSize else {
-        throw StoreError.unreadable("a leaf of a log is missing")
-      }
-      for record in try batch.split().dropFirst(Int(next - batch.firstLeaf)) {
-        try body(.leaf(record))
-        next += 1
-        if next == range.upperBound { return }
-      }
-      if waiting.isEmpty {
+    while next < range.upperBound {
+      if following == nil {
         waiting = try connection.execute(.batchesOfLog, id, log, column(next))
           .rows.map { try PackedBatch($0) }[...]
+        following = waiting.popFirst()
       }
-      guard let following = waiting.popFirst() else {
+      guard let batch = following, batch.firstLeaf <= next, next < batch.receipt.treeSize else {
         throw StoreError.unreadable("a leaf of a log is missing")
       }
-      batch = following
+      try body(
+        LogBatch(
+          firstLeaf: batch.firstLeaf, root: batch.receipt.root,
+          records: batch.split()))
+      next = batch.receipt.treeSize
+      following = waiting.popFirst()
     }
   }
 }
@@ -90,7 +87,7 @@ extension PostgresStatement {
         ORDER BY first_leaf DESC LIMIT 1
       ) before ON true
       WHERE l.organization_id = $1
-        AND (l.log_id = $2 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
+        AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
       ORDER BY l.log_id
       """)
   fileprivate static let signatureBefore = PostgresStatement(
