@@ -13,6 +13,8 @@ import Testing
     /// The same log earlier, and a checkpoint of each state.
     var earlier: [[UInt8]]
     var checkpoints: [Checkpoint]
+    /// After the node that wrote it has ended.
+    var closed: [UInt8]
     var key: VerifierKey
     var frames: [Frame]
   }
@@ -58,10 +60,12 @@ import Testing
       files.append(file)
     }
     await store.close()
+    var closed: [UInt8] = []
+    try LogExport.write(.all, of: settings.id, database: database.server) { closed += $0 }
     let file = files.removeLast()
     return Exported(
       organization: settings.id, log: logged[0].id.log, file: file, earlier: files,
-      checkpoints: checkpoints, key: signer.verifierKey, frames: frames(of: file))
+      checkpoints: checkpoints, closed: closed, key: signer.verifierKey, frames: frames(of: file))
   }
 
   /// Reads the format anew, so that the tests do not lean on the code they test.
@@ -125,6 +129,8 @@ import Testing
       #expect(logs.map(\.root) == [exported.checkpoints[4].root])
       #expect(logs.map(\.signedSize) == [11])
     }
+    // A node that ends leaves its last signature behind.
+    #expect(try Self.verify(exported.closed, keys: [exported.key]).map(\.signedSize) == [12])
     for file in exported.earlier { #expect(try Self.fault(file) == nil) }
   }
 

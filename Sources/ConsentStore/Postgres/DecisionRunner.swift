@@ -1,6 +1,5 @@
 internal import ConsentCore
 internal import Postgres
-internal import ProofLog
 internal import Synchronization
 
 /// Takes and logs the decisions of one batch in one transaction.
@@ -138,6 +137,12 @@ final class DecisionRunner: Sendable {
     return logged
   }
 
+  /// The last thing done: nothing is appended any more.
+  func end(_ connection: PostgresConnection) throws {
+    let log = log.withLock { $0 }
+    try log.state.end(organization, head: log.seen, at: clock.now(), connection)
+  }
+
   private func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
 
   private func answer(_ calls: [Call], _ outcome: Outcome) {
@@ -198,10 +203,8 @@ final class DecisionRunner: Sendable {
       let claim: ID<Record> = PostgresConsentStore.randomID()
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
-        try pipeline.execute(
-          .claimBatch, organization, batch.log, column(batch.firstLeaf),
-          column(batch.before.epoch), batch.before.tree.root.bytes, claim,
-          batch.before.signature, column(batch.head.position), batch.head.chain, clock.now())
+        try batch.before.claimNextLeaf(
+          as: claim, organization, head: batch.head, at: clock.now(), in: &pipeline)
         try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
       }
       try TransactionEntry.checkEntered(results.result(0))
@@ -215,15 +218,6 @@ final class DecisionRunner: Sendable {
 }
 
 extension PostgresStatement {
-  fileprivate static let claimBatch = PostgresStatement(
-    name: "claim_proof_log_batch",
-    sql: """
-      INSERT INTO proof_log_batch
-        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, signature_before,
-          position, chain, decided_from, decided_until, is_long, recorded, records)
-      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $10, $10, false, $10, '')
-      ON CONFLICT DO NOTHING
-      """)
   fileprivate static let batchID = PostgresStatement(
     name: "proof_log_batch_id",
     sql: """

@@ -91,8 +91,17 @@ struct WriteAttempt: Sendable {
         column(view.head.position), view.now)
       return WriteReceipt(reply: reply, head: view.head, replayed: false)
     }
-    if let logged { keys.signed.put(logged.signed(by: keys.signer, organization: organization)) }
+    if let logged { signAndEnd(logged, at: receipt.head, connection) }
     return receipt
+  }
+
+  /// The change stands whatever comes of it: a log that is not ended is only not signed for others.
+  private func signAndEnd(
+    _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
+  ) {
+    let log = log.signed(by: keys.signer, organization: organization)
+    keys.signed.put(log)
+    try? log.end(organization, head: head, at: clock.now(), connection)
   }
 
   /// An acknowledgement leaves only after a transaction that wrote, so this one writes too.
