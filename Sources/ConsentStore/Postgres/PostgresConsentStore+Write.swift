@@ -95,13 +95,17 @@ struct WriteAttempt: Sendable {
     return receipt
   }
 
-  /// The change stands whatever comes of it: a log that is not ended is only not signed for others.
+  /// The change stands whatever comes of it: of a log that could not be ended this process alone
+  /// knows the signature.
   private func signAndEnd(
     _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
   ) {
     let log = log.signed(by: keys.signer, organization: organization)
-    keys.signed.put(log)
-    try? log.end(organization, head: head, at: clock.now(), connection)
+    do {
+      try log.end(organization, head: head, at: clock.now(), connection)
+    } catch {
+      keys.signed.put(log)
+    }
   }
 
   /// An acknowledgement leaves only after a transaction that wrote, so this one writes too.
