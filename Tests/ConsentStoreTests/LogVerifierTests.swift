@@ -277,6 +277,38 @@ import Testing
     #expect(try Self.fault(file, keys: [other])?.kind == .signature)
   }
 
+  /// What an administrator of the database does, before anything is exported.
+  @Test func recordsChangedOrDeletedInTheDatabaseAreFound() async throws {
+    let exported = try await Self.export()
+    let database = try await TestDatabase.shared.value
+    func again() throws -> [UInt8] {
+      var file: [UInt8] = []
+      try LogExport.write(.all, of: exported.organization, database: database.server) {
+        file += $0
+      }
+      return file
+    }
+    #expect(try again() == exported.closed)
+    // The last byte of the batch of leaves 4 and 5: the group flag of its last record.
+    let batch = "log_id = '\(exported.log)' AND first_leaf = 4"
+    try database.run(
+      """
+      UPDATE proof_log_batch SET records = set_byte(records, octet_length(records) - 2,
+        get_byte(records, octet_length(records) - 2) # 1) WHERE \(batch)
+      """)
+    var fault = try Self.fault(again(), keys: [exported.key])
+    #expect(fault?.kind == .root && fault?.leaf == 4 && fault?.end == 6)
+    try database.run("DELETE FROM proof_log_batch WHERE \(batch)")
+    #expect(throws: StoreError.self) { _ = try again() }
+    // Cut back to an earlier batch, which still was signed: shown by what is kept elsewhere only.
+    try database.run(
+      "DELETE FROM proof_log_batch WHERE log_id = '\(exported.log)' AND first_leaf > 3")
+    let cut = try again()
+    #expect(try Self.fault(cut, keys: [exported.key]) == nil)
+    fault = try Self.fault(cut, keys: [exported.key], checkpoints: exported.checkpoints)
+    #expect(fault?.kind == .rolledBack && fault?.leaf == 4 && fault?.end == 6)
+  }
+
   static func number(_ value: Int) -> [UInt8] {
     [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
   }
