@@ -95,22 +95,22 @@ let package = Package(
     .target(
       name: "ConsentServer",
       dependencies: [
-        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
-        "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
+        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog",
+        "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentd",
       dependencies: [
         "Checking", "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres",
-        "EventFeed", "Postgres", "RPCServer", arguments, crypto, logging,
+        "EventFeed", "Postgres", "ProofLog", "RPCServer", arguments, crypto, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentctl",
       dependencies: [
-        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, asn1, crypto,
-        nio, nioPosix, nioSSL, protobuf, x509, yams,
+        "ConsentCore", "ConsentProto", "ConsentStore", "Postgres", "ProofLog", "RPCClient",
+        "RPCWire", arguments, asn1, crypto, nio, nioPosix, nioSSL, protobuf, x509, yams,
       ],
       swiftSettings: tested),
     // An echo service for the wire tests; not a product.
@@ -167,7 +167,7 @@ let package = Package(
       name: "ConsentServerTests",
       dependencies: [
         "Checking", "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed",
-        "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1,
+        "ProofLog", "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

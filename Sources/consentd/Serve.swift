@@ -33,6 +33,14 @@ struct Serve: AsyncParsableCommand {
   var masterKeyFile: String?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Log key (mode 0600), which signs receipts and checkpoints; older keys on the lines after \
+      the first. Embedded: DIR/log.key, made at the first start.
+      """, valueName: "file"))
+  var logKeyFile: String?
+
+  @Option(
     help: ArgumentHelp("Organizations to create if they are not there yet.", valueName: "file"))
   var organizations: String?
 
@@ -94,7 +102,8 @@ struct Serve: AsyncParsableCommand {
     return Settings(
       listening: listening, connections: connections, database: choice,
       callers: CallerFiles(tokens: tokens, issuers: issuers), masterKeyFile: masterKeyFile,
-      organizations: organizations, testClock: testClock, lanes: lanes, loops: loops)
+      logKeyFile: logKeyFile, organizations: organizations, testClock: testClock, lanes: lanes,
+      loops: loops)
   }
 }
 
@@ -105,6 +114,7 @@ struct Settings {
   var database: DatabaseOptions.Choice
   var callers: CallerFiles
   var masterKeyFile: String?
+  var logKeyFile: String?
   var organizations: String?
   var testClock: String?
   var lanes: Int

@@ -29,13 +29,13 @@ import Testing
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
     "ConsentServer": [
-      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
-      "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
-      "X509", "SwiftASN1", "JWTKit",
+      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog",
+      "Reporting", "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation",
+      "Synchronization", "X509", "SwiftASN1", "JWTKit",
     ],
     "consentd": [
       "Checking", "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres",
-      "Postgres",
+      "Postgres", "ProofLog",
       "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
       "Crypto",
     ],
@@ -50,7 +50,7 @@ import Testing
     ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
-      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
+      "Foundation", "Crypto", "ConsentCore", "ConsentStore", "Postgres", "ProofLog", "NIOCore",
       "NIOPosix", "NIOSSL", "X509", "SwiftASN1",
     ],
   ]

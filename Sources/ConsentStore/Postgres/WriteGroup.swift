@@ -31,6 +31,8 @@ struct WriteGroup: Sendable {
     /// The feed before and after them.
     var before = FeedHead.empty
     var head = FeedHead.empty
+    /// The logs of changes that logged decisions of their own.
+    var logs: [LogState] = []
     /// Why the outcomes do not hold; `nil` if they do.
     var failure: (any Error)?
   }
@@ -56,6 +58,7 @@ struct WriteGroup: Sendable {
       StopPoint.writeCommitted.reached()
       seen.set(attempt.head)
       history.advance(organization, from: attempt.before, to: attempt.head)
+      for log in attempt.logs { signAndEnd(log, at: attempt.head, connection) }
     } catch {
       attempt.failure = error
       // Where no body was begun there is nothing whose outcome could be unknown.
@@ -94,6 +97,7 @@ struct WriteGroup: Sendable {
       let view = PostgresView(
         connection, entry, keys: keys, clock: clock.now(), caller: change.caller, log: change.log)
       attempt.outcomes.append(try outcome(of: change, view, &replies))
+      if let log = view.log, log.nextLeaf > 0 { attempt.logs.append(log) }
       entry.head = view.head
       attempt.head = view.head
     }
@@ -101,6 +105,19 @@ struct WriteGroup: Sendable {
     try replies.insert(connection)
     StopPoint.writeInserted.reached()
     return true
+  }
+
+  /// The changes stand whatever comes of it: of a log that could not be ended this process alone
+  /// knows the signature.
+  private func signAndEnd(
+    _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
+  ) {
+    let log = log.signed(by: keys.signer, organization: organization)
+    do {
+      try log.end(organization, head: head, at: clock.now(), connection)
+    } catch {
+      keys.signed.put(log)
+    }
   }
 
   /// - Throws: what ends the transaction for all.
