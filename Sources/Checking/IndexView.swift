@@ -85,4 +85,9 @@ final class IndexView: FactReader {
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
     throw NotAtHand()
   }
+  func logs(_ selection: LogSelection) throws -> [LogSummary] { throw NotAtHand() }
+  func logRecord(_ id: DecisionID) throws -> [UInt8]? { throw NotAtHand() }
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
+  ) throws { throw NotAtHand() }
 }
