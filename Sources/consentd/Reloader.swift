@@ -6,6 +6,8 @@ import Logging
 /// what was read before stays in force.
 ///
 /// Files are compared once a second by what `stat` tells, in a task of its own: no event loop waits.
+/// They are read when they were the same at two looks, so that a file half written, or a key whose
+/// certificate still has to follow, is not taken for a fault.
 struct Reloader: Sendable {
   struct Source: Sendable {
     /// For the log and metrics: `certificate`, `callers`, `issuers`.
@@ -24,12 +26,21 @@ struct Reloader: Sendable {
   /// - Parameter isAsked: whether a reload of everything was asked for since the last look.
   func run(isAsked: @Sendable () -> Bool) async {
     var sources = sources
+    var unsettled: [Int: FileMarks] = [:]
     while !Task.isCancelled {
       try? await Task.sleep(for: .seconds(1))
       let isAsked = isAsked()
       for index in sources.indices {
         let marks = FileMarks(sources[index].seen.paths)
-        guard isAsked || marks != sources[index].seen, !Task.isCancelled else { continue }
+        guard !Task.isCancelled, isAsked || marks != sources[index].seen else {
+          unsettled[index] = nil
+          continue
+        }
+        guard isAsked || unsettled[index] == marks else {
+          unsettled[index] = marks
+          continue
+        }
+        unsettled[index] = nil
         sources[index].seen = await reload(sources[index], marks)
       }
     }
@@ -57,6 +68,8 @@ struct FileMarks: Equatable, Sendable {
   private struct Mark: Equatable {
     var inode: UInt64
     var size: Int64
+    /// Of the last change of content or status: also a change of the mode alone counts, since it
+    /// decides whether a key may be read.
     var seconds: Int
     var nanoseconds: Int
   }
@@ -71,7 +84,7 @@ struct FileMarks: Equatable, Sendable {
       guard unsafe stat(path, &status) == 0 else { return nil }
       return Mark(
         inode: UInt64(status.st_ino), size: Int64(status.st_size),
-        seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec)
+        seconds: status.st_ctim.tv_sec, nanoseconds: status.st_ctim.tv_nsec)
     }
   }
 

@@ -375,3 +375,25 @@ def test_the_development_ca_keeps_what_is_there(tmp_path):
     (tmp_path / "ca-key.pem").unlink()
     consentctl("dev-ca", "--directory", tmp_path, expect=65)
     consentctl("dev-ca", "--directory", tmp_path, "--client", "a/b", expect=64)
+
+
+def test_the_token_file_keeps_both_kinds_of_callers(tmp_path):
+    path = tmp_path / "tokens.json"
+    who = ["--organization", ORGANIZATION, "--role", "checker"]
+    consentctl("token", "--file", path, "--name", "a", *who)
+    consentctl("token", "--file", path, "--name", "b", "--certificate", "DNS:b.example", *who)
+    consentctl("token", "--file", path, "--name", "c", *who)
+    file = json.loads(path.read_text())
+    assert [e["name"] for e in file["tokens"]] == ["a", "c"]
+    assert [(e["name"], e["certificate"]) for e in file["certificates"]] == [("b", "DNS:b.example")]
+    consentctl("token", "--file", path, "--name", "d", "--certificate", "CN:d", *who, expect=64)
+
+
+def test_a_key_that_others_could_read_is_not_taken_until_its_mode_is_mended(tls):
+    before = tls.handshake()[2]
+    key = tls.tls / "server-key.pem"
+    said = tls.log().count("others can read")
+    key.chmod(0o644)
+    until(lambda: tls.log().count("others can read") > said, what="the refusal")
+    consentctl("dev-ca", "--directory", tls.tls, "--renew")
+    until(lambda: tls.handshake()[2] != before, what="the new certificate, with its mode")
