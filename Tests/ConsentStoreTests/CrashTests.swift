@@ -98,9 +98,9 @@ import Testing
       guard case .logged(let logged, _) = outcome else { return [] }
       return logged
     }
-    try requireStandby(database)
+    try database.requireStandby()
     async let lost = append(1)
-    try endBackendWaitingForStandby(database)
+    try database.endBackendWaitingForStandby()
     let answered = try await lost
     let after = try await append(2)
     #expect(after.map(\.id.leaf) == [0])
