@@ -68,7 +68,8 @@ struct WriteAttempt: Sendable {
 
   /// - Parameter resolving: an earlier try may have committed; its reply then is not a replay.
   func run(_ connection: PostgresConnection, resolving: Bool) throws -> WriteReceipt {
-    try connection.transaction(isolation: .readCommitted) { connection in
+    var logged: LogState?
+    let receipt = try connection.transaction(isolation: .readCommitted) { connection in
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
         try pipeline.execute(.lockOrganization, organization)
@@ -84,10 +85,26 @@ struct WriteAttempt: Sendable {
         return try replay(row, view, resolving: resolving)
       }
       let reply = try body(view)
+      logged = view.log
       try connection.execute(
         .putReply, organization, key.origin, key.caller, key.key, key.contentSHA256, reply,
         column(view.head.position), view.now)
       return WriteReceipt(reply: reply, head: view.head, replayed: false)
+    }
+    if let logged { signAndEnd(logged, at: receipt.head, connection) }
+    return receipt
+  }
+
+  /// The change stands whatever comes of it: of a log that could not be ended this process alone
+  /// knows the signature.
+  private func signAndEnd(
+    _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
+  ) {
+    let log = log.signed(by: keys.signer, organization: organization)
+    do {
+      try log.end(organization, head: head, at: clock.now(), connection)
+    } catch {
+      keys.signed.put(log)
     }
   }
 
