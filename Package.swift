@@ -95,7 +95,8 @@ let package = Package(
     .target(
       name: "ConsentServer",
       dependencies: [
-        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
+        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog",
+        "Reporting",
         "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
@@ -103,14 +104,14 @@ let package = Package(
       name: "consentd",
       dependencies: [
         "Checking", "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres",
-        "EventFeed", "Postgres", "RPCServer", arguments, crypto, logging,
+        "EventFeed", "Postgres", "ProofLog", "RPCServer", arguments, crypto, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentctl",
       dependencies: [
-        "ConsentProto", "ConsentStore", "Postgres", "RPCClient", "RPCWire", arguments, crypto, nio,
-        nioPosix, protobuf, yams,
+        "ConsentCore", "ConsentProto", "ConsentStore", "Postgres", "ProofLog", "RPCClient",
+        "RPCWire", arguments, crypto, nio, nioPosix, protobuf, yams,
       ],
       swiftSettings: tested),
     // An echo service for the wire tests; not a product.
@@ -160,6 +161,7 @@ let package = Package(
       name: "ConsentServerTests",
       dependencies: [
         "Checking", "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed",
+        "ProofLog",
         "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),

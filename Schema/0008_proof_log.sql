@@ -12,6 +12,8 @@ CREATE TABLE consentd.proof_log (
   epoch bigint NOT NULL,
   -- 1: the decisions of a node's run; 2: those logged with one change.
   kind smallint NOT NULL,
+  -- The public key of its signatures, as signed notes state it; empty: it is not signed.
+  verifier_key text NOT NULL,
   started timestamptz NOT NULL,
   CONSTRAINT proof_log_pkey PRIMARY KEY (organization_id, log_id)
 );
@@ -29,6 +31,9 @@ CREATE TABLE consentd.proof_log_batch (
   -- Of the tree of first_leaf + count leaves.
   root bytea NOT NULL,
   batch_id uuid NOT NULL,
+  -- Ed25519 over the checkpoint of the tree before this batch. A root is signed once its batch is
+  -- committed, so its signature is stored with the batch after it. Empty: not signed.
+  signature_before bytea NOT NULL,
   -- The feed's head that the batch was compared with.
   position bigint NOT NULL,
   chain bytea NOT NULL,

@@ -81,6 +81,11 @@ final class IndexView: FactReader {
   func hasEvent(kind: EventKind, subject: String) throws -> Bool { throw NotAtHand() }
   func identity(of patient: PatientID) throws -> PatientIdentity? { throw NotAtHand() }
   func patients(name: String, birthDate: LocalDay?) throws -> [PatientID] { throw NotAtHand() }
+  func logs(_ selection: LogSelection) throws -> [LogSummary] { throw NotAtHand() }
+  func logRecord(_ id: DecisionID) throws -> [UInt8]? { throw NotAtHand() }
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
+  ) throws { throw NotAtHand() }
   func decision(_ id: DecisionID) throws -> LoggedDecision? { throw NotAtHand() }
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
     throw NotAtHand()

@@ -40,7 +40,8 @@ enum RowReach: Equatable {
 
   private static func ofImages(_ event: FeedEvent) -> RowReach {
     guard !event.images.isEmpty, event.images.count <= completeImages else { return .everything }
-    return .some(patient: event.patient, images: event.images)
+    // Other images of the patient see nothing of it but where they were made from this one.
+    return .some(patient: nil, images: event.images)
   }
 
   /// All that is recorded of a patient concerns the patient's circle, and what was ever merged is

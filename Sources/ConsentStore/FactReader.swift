@@ -3,7 +3,7 @@ public import ConsentCore
 /// One consistent view of an organization at `head`.
 ///
 /// Positions given as `asOf` show what was known at that position; `nil` is the head.
-public protocol FactReader {
+public protocol FactReader: LogReader {
   var organization: OrganizationSettings { get }
   var head: FeedHead { get }
   /// The store's clock, never before `head.known`: the instant a live decision is taken at.

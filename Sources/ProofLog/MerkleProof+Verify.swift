@@ -4,6 +4,16 @@ extension TreeHash {
   public static func verifyInclusion(
     of leafHash: TreeHash, leaf: UInt64, size: UInt64, path: [TreeHash], root: TreeHash
   ) throws(MerkleFault) {
+    guard try self.root(of: leafHash, leaf: leaf, size: size, path: path) == root else {
+      throw .proofFails
+    }
+  }
+
+  /// The root that a leaf and its audit path give.
+  /// - Throws: `MerkleFault` if the path is too short or too long.
+  public static func root(
+    of leafHash: TreeHash, leaf: UInt64, size: UInt64, path: [TreeHash]
+  ) throws(MerkleFault) -> TreeHash {
     guard leaf < size else { throw .outsideTree }
     var (number, last) = (leaf, size - 1)
     var hash = leafHash
@@ -17,7 +27,8 @@ extension TreeHash {
       }
       (number, last) = (number >> 1, last >> 1)
     }
-    guard last == 0, hash == root else { throw .proofFails }
+    guard last == 0 else { throw .proofFails }
+    return hash
   }
 
   /// Verifies that the tree of `first` leaves is the beginning of that of `second` leaves (RFC 9162

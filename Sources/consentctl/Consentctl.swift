@@ -13,8 +13,9 @@ struct Consentctl: AsyncParsableCommand {
         CONSENTD_CHECKER_TOKEN, CONSENTD_RECORDER_TOKEN, CONSENTD_REPORTER_TOKEN,
         CONSENTD_AUDITOR_TOKEN, CONSENTD_ADMINISTRATOR_TOKEN
 
-      Exit codes: 0 done (check: PERMIT), 3 check: DENY, 64 usage, 65 the request or file is
-      wrong, 69 the service is unavailable (no answer and no DENY), 77 not allowed, 70 a fault.
+      Exit codes: 0 done (check: PERMIT), 1 verify: it does not hold, 3 check: DENY, 64 usage,
+      65 the request or file is wrong, 69 the service is unavailable (no answer and no DENY),
+      70 a fault, 77 not allowed.
 
       Shell completion: consentctl --generate-completion-script bash|zsh|fish
       """,
@@ -22,7 +23,8 @@ struct Consentctl: AsyncParsableCommand {
     subcommands: [
       CheckCommand.self, ExplainCommand.self, RegisterCommand.self, RecordCommand.self,
       RevokeCommand.self, HistoryCommand.self, WatchCommand.self, ReportCommand.self,
-      SampleCommand.self, TokenCommand.self, MigrateCommand.self, HealthCommand.self,
+      LogCommand.self, VerifyCommand.self, SampleCommand.self, TokenCommand.self,
+      MigrateCommand.self, HealthCommand.self,
       DevSetupCommand.self, FreePortCommand.self,
     ])
 }

@@ -10,7 +10,7 @@ struct Database: AsyncParsableCommand {
     abstract: "Run the embedded PostgreSQL by itself, for several nodes on one machine.",
     discussion: """
       When it is ready, the login file holds the connection string of the nodes; start each with \
-      --database-file FILE and --master-key-file DIR/master.key. The login stays the same from \
+      --database-file FILE, --master-key-file DIR/master.key and --log-key-file DIR/log.key. The login stays the same from \
       start to start, so nodes outlive a restart of this. SIGTERM or Ctrl-C stops the database.
       """)
 
@@ -35,7 +35,7 @@ struct Database: AsyncParsableCommand {
         logger.notice("postgres", metadata: ["said": "\(line)"])
       }
       do {
-        try await prepare(server)
+        try await prepare(server, logger)
       } catch {
         try? await server.stop()
         throw error
@@ -50,15 +50,16 @@ struct Database: AsyncParsableCommand {
     }
   }
 
-  private func prepare(_ server: EmbeddedPostgres) async throws {
+  private func prepare(_ server: EmbeddedPostgres, _ logger: Logger) async throws {
     let passwordFile = embeddedPostgres + "/server.password"
     if !PrivateFile.exists(passwordFile) {
       try PrivateFile.create(passwordFile, PrivateFile.randomPassword() + "\n")
     }
     let password = try PrivateFile.read(passwordFile, what: "the nodes' password")
       .trimmingCharacters(in: .whitespacesAndNewlines)
+    let signer = try LogKey.embedded(embeddedPostgres + "/log.key", logger)
     let store = try await OpenedStore.open(
-      server, keyPath: embeddedPostgres + "/master.key", password: password, 1,
+      server, keyPath: embeddedPostgres + "/master.key", signer, password: password, 1,
       clock: SystemWallClock())
     await store.close()
     let conninfo = server.conninfo(user: ServerLogin.role, password: password)

@@ -3,6 +3,7 @@ import EmbeddedPostgres
 import Foundation
 import Logging
 import Postgres
+import ProofLog
 
 /// The store, and the database it stands on where that is ours.
 struct OpenedStore: Sendable {
@@ -20,17 +21,26 @@ struct OpenedStore: Sendable {
         throw StartFailure(.usage, "--database needs --master-key-file")
       }
       let key = try MasterKey(contentsOf: path)
+      let signer = try settings.logKeyFile.map { path throws(StartFailure) in
+        try LogKey.read(path)
+      }
+      if signer == nil {
+        logger.warning("receipts are not signed: no --log-key-file")
+      }
       return OpenedStore(
-        store: try await open(conninfo, key, settings.lanes, clock: clock), embedded: nil)
+        store: try await open(conninfo, key, signer, settings.lanes, clock: clock), embedded: nil)
     case .embedded(let directory):
       let server = try await EmbeddedPostgres.start(directory: directory) { line in
         logger.notice("postgres", metadata: ["said": "\(line)"])
       }
       do {
         let path = settings.masterKeyFile ?? directory + "/master.key"
+        let signer =
+          try settings.logKeyFile.map { path throws(StartFailure) in try LogKey.read(path) }
+          ?? LogKey.embedded(directory + "/log.key", logger)
         // A password of this run: nobody else logs in, and nothing has to be kept.
         let store = try await open(
-          server, keyPath: path, password: PrivateFile.randomPassword(), settings.lanes,
+          server, keyPath: path, signer, password: PrivateFile.randomPassword(), settings.lanes,
           clock: clock)
         return OpenedStore(store: store, embedded: server)
       } catch {
@@ -48,8 +58,8 @@ struct OpenedStore: Sendable {
   /// Brings an embedded cluster's schema up to date, gives `consentd_server` the password, makes the
   /// master key where there is nothing yet, and opens the store.
   static func open(
-    _ server: EmbeddedPostgres, keyPath: String, password: String, _ lanes: Int,
-    clock: any WallClock
+    _ server: EmbeddedPostgres, keyPath: String, _ signer: LogSigner, password: String,
+    _ lanes: Int, clock: any WallClock
   ) async throws -> PostgresConsentStore {
     let administrator = PostgresConfiguration(
       conninfo: server.conninfo(), applicationName: "consentd migrate")
@@ -57,11 +67,12 @@ struct OpenedStore: Sendable {
     try ServerLogin.setPassword(password, administrator)
     let conninfo = server.conninfo(user: ServerLogin.role, password: password)
     if PrivateFile.exists(keyPath) {
-      return try await open(conninfo, try MasterKey(contentsOf: keyPath), lanes, clock: clock)
+      let key = try MasterKey(contentsOf: keyPath)
+      return try await open(conninfo, key, signer, lanes, clock: clock)
     }
     // A new key opens no data of an old one: it is made only where there is nothing yet.
     let key = MasterKey.random()
-    let store = try await open(conninfo, key, lanes, clock: clock)
+    let store = try await open(conninfo, key, signer, lanes, clock: clock)
     do {
       guard try await store.organizations().isEmpty else {
         throw StartFailure(
@@ -77,12 +88,14 @@ struct OpenedStore: Sendable {
   }
 
   private static func open(
-    _ conninfo: String, _ key: MasterKey, _ lanes: Int, clock: any WallClock
+    _ conninfo: String, _ key: MasterKey, _ signer: LogSigner?, _ lanes: Int,
+    clock: any WallClock
   ) async throws -> PostgresConsentStore {
     let half = max(1, lanes / 2)
     return try await PostgresConsentStore.open(
       PostgresConfiguration(conninfo: conninfo, applicationName: "consentd"), clock: clock,
       options: .init(
-        masterKeys: key.keys, readLanes: lanes, writeLanes: half, decisionLanes: half))
+        masterKeys: key.keys, logSigner: signer, readLanes: lanes, writeLanes: half,
+        decisionLanes: half))
   }
 }

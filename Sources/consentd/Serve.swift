@@ -26,6 +26,14 @@ struct Serve: AsyncParsableCommand {
   var masterKeyFile: String?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Log key (mode 0600), which signs receipts and checkpoints; older keys on the lines after \
+      the first. Embedded: DIR/log.key, made at the first start.
+      """, valueName: "file"))
+  var logKeyFile: String?
+
+  @Option(
     help: ArgumentHelp("Organizations to create if they are not there yet.", valueName: "file"))
   var organizations: String?
 
@@ -80,7 +88,8 @@ struct Serve: AsyncParsableCommand {
     }
     return Settings(
       host: host, port: port, database: choice, tokens: tokens, masterKeyFile: masterKeyFile,
-      organizations: organizations, testClock: testClock, lanes: lanes, loops: loops)
+      logKeyFile: logKeyFile, organizations: organizations, testClock: testClock, lanes: lanes,
+      loops: loops)
   }
 
   /// `host:port`, `[v6]:port`. Bearer tokens must not cross a network in the clear.
@@ -111,6 +120,7 @@ struct Settings {
   var database: DatabaseOptions.Choice
   var tokens: String
   var masterKeyFile: String?
+  var logKeyFile: String?
   var organizations: String?
   var testClock: String?
   var lanes: Int

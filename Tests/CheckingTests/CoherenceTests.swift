@@ -62,7 +62,7 @@ import Testing
     ]
     var register = RandomRegister(seed: seed)
     var generator = SeededGenerator(seed: seed ^ 0xC0FFEE)
-    for step in 0..<120 {
+    for step in 0..<60 {
       if step % 11 == 0 { clinic.bench.clock.move(hours: 1) }
       let change = named(register.next(now: clinic.bench.clock.now()))
       let acknowledged = try await clinic.bench.append(change).last ?? 0

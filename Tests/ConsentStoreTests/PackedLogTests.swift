@@ -64,6 +64,25 @@ import Testing
       ])
     #expect(try note.verify(signer.verifierKeys).count == 1)
     #expect(try await bench.read { try $0.decision(logged[0].id) } == logged[0])
+    // Another node finds the signature once the next batch has stored it, and none before.
+    let other = try await database.store(clock: clock)
+    func seenElsewhere() async throws -> (LoggedDecision?, LogSummary?) {
+      try await other.read(settings.id) { reader in
+        (try reader.decision(logged[0].id), try reader.logs(.one(logged[0].id.log)).first)
+      }
+    }
+    var (seen, summary) = try await seenElsewhere()
+    #expect(seen?.receipt?.signature == [] && summary?.signed == nil && summary?.size == 1)
+    _ = try await store.decide(settings.id) { reader in
+      [Build.decision(Build.key(2), at: reader.now, position: 0)]
+    }
+    (seen, summary) = try await seenElsewhere()
+    #expect(seen == logged[0])
+    #expect(summary?.size == 2 && summary?.verifierKey == signer.verifierKey)
+    #expect(
+      summary?.signed
+        == .init(size: 1, root: receipt.root, signature: receipt.signature))
+    await other.close()
     await store.close()
   }
 

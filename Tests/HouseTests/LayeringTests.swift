@@ -29,11 +29,13 @@ import Testing
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
     "ConsentServer": [
-      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
-      "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
+      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "ProofLog",
+      "Reporting", "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation",
+      "Synchronization",
     ],
     "consentd": [
-      "Checking", "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
+      "Checking", "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres",
+      "Postgres", "ProofLog",
       "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
       "Crypto",
     ],
@@ -44,7 +46,7 @@ import Testing
     ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
-      "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
+      "Foundation", "Crypto", "ConsentCore", "ConsentStore", "Postgres", "ProofLog", "NIOCore",
       "NIOPosix",
     ],
   ]

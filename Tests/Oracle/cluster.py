@@ -151,6 +151,7 @@ class Node:
                 [str(BIN / "consentd"), "--listen", self.address,
                  "--database-file", str(self.conninfo),
                  "--master-key-file", str(self.cluster.database.root / "master.key"),
+                 "--log-key-file", str(self.cluster.database.root / "log.key"),
                  "--tokens", str(self.cluster.folder / "tokens.json"),
                  "--organizations", str(self.cluster.folder / "organizations.json")],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,

@@ -8,15 +8,9 @@ extension ConsentService {
     return [
       unary(service + "GetDecision", noSideEffects: true, Self.getDecision),
       unary(service + "ListDecisions", Self.listDecisions),
-      unimplemented(
-        service + "GetCheckpoint", Consent_V1_GetCheckpointRequest.self,
-        Consent_V1_GetCheckpointResponse.self),
-      unimplemented(
-        service + "ProveInclusion", Consent_V1_ProveInclusionRequest.self,
-        Consent_V1_ProveInclusionResponse.self),
-      unimplemented(
-        service + "ProveConsistency", Consent_V1_ProveConsistencyRequest.self,
-        Consent_V1_ProveConsistencyResponse.self),
+      unary(service + "GetCheckpoint", noSideEffects: true, Self.getCheckpoint),
+      unary(service + "ProveInclusion", noSideEffects: true, Self.proveInclusion),
+      unary(service + "ProveConsistency", noSideEffects: true, Self.proveConsistency),
     ]
   }
 }

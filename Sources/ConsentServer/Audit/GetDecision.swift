@@ -1,6 +1,7 @@
 import ConsentCore
 import ConsentProto
 import ConsentStore
+import Foundation
 
 extension ConsentService {
   /// Shows one logged decision.
@@ -17,10 +18,22 @@ extension ConsentService {
         throw ServiceError.notFound(kind: "decision", name: id.text)
       }
       var response = Consent_V1_GetDecisionResponse()
+      response.logRecord = Data(try caller.record(id, in: reader) ?? [])
       response.decision = try LoggedDecisionView(limits: caller.limits).told(logged, in: reader)
       response.position = Consent_V1_FeedPosition(reader.head)
       return response
     }
+  }
+}
+
+extension Principal {
+  /// A record tells the true reason. In an organization with Part 2 records only those who may see
+  /// such reasons get it; for others a missing one must not tell that there was something to hide.
+  fileprivate func record(_ id: DecisionID, in reader: any FactReader) throws -> [UInt8]? {
+    guard
+      try limits.seesPart2 || !reader.organizationFacts(asOf: nil).organizationHoldsPart2
+    else { return nil }
+    return try reader.logRecord(id)
   }
 }
 

@@ -1,6 +1,8 @@
 import ConsentCore
 import ConsentProto
 import ConsentStore
+import Foundation
+import ProofLog
 import SwiftProtobuf
 
 extension Consent_V1_Decision {
@@ -27,6 +29,12 @@ extension Consent_V1_Decision {
     decisionID = logged.id.text
     receipt.logID = logged.id.log.description
     receipt.leafIndex = logged.id.leaf
+    if let place = logged.receipt {
+      receipt.treeSize = place.treeSize
+      receipt.root = Data(place.root.bytes)
+      receipt.epoch = place.epoch
+      receipt.signature = Data(place.signature)
+    }
   }
 }
 

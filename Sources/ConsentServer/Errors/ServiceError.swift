@@ -23,6 +23,8 @@ public enum ServiceError: Error, Hashable, Sendable {
   case unimplemented(method: String)
   /// A logged decision taken again came out otherwise: the log or the rules have been changed.
   case replayDiffers([String])
+  /// The stored records of a log do not give its stored root: somebody changed one of them.
+  case logDiffers(log: String)
   case internalFault
 
   public static func invalid(_ field: String, _ description: String) -> ServiceError {
@@ -78,6 +80,11 @@ extension ServiceError {
         .dataLoss, "EXPLANATION_DIFFERS",
         "the decision taken again differs in " + parts.joined(separator: ", ")
           + "; report this to whoever runs the service")
+    case .logDiffers(let log):
+      return error(
+        .dataLoss, "LOG_DIFFERS",
+        "the records of log \(log) are not those its root was made of; verify an export of it with "
+          + "`consentctl verify log` and report this to whoever runs the service")
     case .internalFault:
       return error(
         .internal, "INTERNAL", "a fault of the service; its log has the detail, nothing was stored")

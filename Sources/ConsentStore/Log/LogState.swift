@@ -48,11 +48,23 @@ struct LogState: Sendable {
   /// is one.
   var epoch: UInt64 = 1
   var tree = MerkleTree()
+  /// Of the tree's checkpoint; empty before the first batch and where no key is given.
+  var signature: [UInt8] = []
 
   var nextLeaf: UInt64 { tree.size }
 
   init(_ kind: Kind, id: ID<DecisionLog> = PostgresConsentStore.randomID()) {
     self.id = id
     self.kind = kind
+  }
+
+  /// To be called once what was appended is committed, and not before: a root that may yet vanish
+  /// is never signed.
+  func signed(by signer: LogSigner?, organization: OrganizationID) -> LogState {
+    guard let signer, tree.size > 0 else { return self }
+    var state = self
+    let receipt = LogReceipt(treeSize: tree.size, root: tree.root, epoch: epoch)
+    state.signature = receipt.signature(by: signer, organization: organization, log: id)
+    return state
   }
 }

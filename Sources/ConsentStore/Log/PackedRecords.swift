@@ -12,6 +12,9 @@ struct PackedRecords: Sendable {
   ) throws {
     var form = CanonicalBytes(reserving: items.count * 384)
     for item in items {
+      guard item.head.chain.count == 32 else {
+        throw InvalidChange("the chain of a feed position is not a SHA-256")
+      }
       let id = DecisionID(log: state.id, leaf: state.nextLeaf)
       let start = form.beginSized()
       LogRecord.append(

@@ -1,4 +1,5 @@
 public import ConsentCore
+public import ProofLog
 internal import Synchronization
 
 /// The reference model: everything in memory, one lock. For tests, and to check the other store by.
@@ -8,7 +9,12 @@ public final class MemoryConsentStore: ConsentStore {
   private let clock: any WallClock
   private let registers = Mutex<[OrganizationID: MemoryRegister]>([:])
 
-  public init(clock: any WallClock) { self.clock = clock }
+  private let logSigner: LogSigner?
+
+  public init(clock: any WallClock, logSigner: LogSigner? = nil) {
+    self.clock = clock
+    self.logSigner = logSigner
+  }
 
   public func read<Result: Sendable>(
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
@@ -85,7 +91,7 @@ public final class MemoryConsentStore: ConsentStore {
   public func createOrganization(_ settings: OrganizationSettings) async throws {
     try registers.withLock { registers in
       guard let existing = registers[settings.id] else {
-        registers[settings.id] = MemoryRegister(settings: settings)
+        registers[settings.id] = MemoryRegister(settings: settings, logSigner: logSigner)
         return
       }
       guard existing.settings == settings else {

@@ -1,4 +1,5 @@
 internal import ConsentCore
+internal import ProofLog
 
 /// All that is stored of one organization, as plain values: the reference model.
 ///
@@ -30,6 +31,7 @@ struct MemoryRegister: Sendable {
   var logged: [LoggedDecision] = []
   var useReports: [UseReport] = []
   var log: LogState
+  var logSigner: LogSigner?
 
   enum VersionKey: Hashable {
     case patient(PatientID, Int)
@@ -54,8 +56,9 @@ struct MemoryRegister: Sendable {
     var head: FeedHead
   }
 
-  init(settings: OrganizationSettings) {
+  init(settings: OrganizationSettings, logSigner: LogSigner?) {
     self.settings = settings
+    self.logSigner = logSigner
     log = LogState(.run)
   }
 

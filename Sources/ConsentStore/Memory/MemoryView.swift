@@ -125,6 +125,41 @@ final class MemoryView: FactWriter {
     return Array(found.prefix(max(0, limit)))
   }
 
+  func logs(_ selection: LogSelection) throws -> [LogSummary] {
+    let log = register.log
+    guard log.tree.size > 0 else { return [] }
+    if case .one(let id) = selection, id != log.id { return [] }
+    var summary = LogSummary(
+      id: log.id, epoch: log.epoch, size: log.tree.size, root: log.tree.root, recorded: now,
+      hasEnded: false)
+    summary.verifierKey = register.logSigner?.verifierKey
+    if !log.signature.isEmpty {
+      summary.signed = .init(size: log.tree.size, root: log.tree.root, signature: log.signature)
+    }
+    return [summary]
+  }
+
+  func logRecord(_ id: DecisionID) throws -> [UInt8]? {
+    try decision(id).map {
+      LogRecord(organization: organization.id, id: id, head: $0.head, entry: $0.entry).bytes
+    }
+  }
+
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
+  ) throws {
+    var tree = MerkleTree()
+    for leaf in 0..<range.upperBound {
+      guard let record = try logRecord(DecisionID(log: log, leaf: leaf)) else {
+        throw StoreError.unreadable("a leaf of a log is missing")
+      }
+      tree.append(.leaf(record))
+      guard leaf >= range.lowerBound else { continue }
+      try body(
+        LogBatch(firstLeaf: leaf, root: tree.root, records: [record[...]]))
+    }
+  }
+
   func append(_ change: Change) throws -> [UInt64] {
     try register.append(change, known: now, by: caller)
   }
@@ -141,13 +176,18 @@ final class MemoryView: FactWriter {
     _ = try PackedRecords(
       entries.map { DecisionBatch.Item(entry: $0, head: head) }, onto: &state,
       organization: organization.id)
-    let receipt = LogReceipt(
+    var receipt = LogReceipt(
       treeSize: state.tree.size, root: state.tree.root, epoch: state.epoch)
+    if let signer = register.logSigner {
+      receipt.signature = receipt.signature(
+        by: signer, organization: organization.id, log: state.id)
+    }
     let logged = entries.enumerated().map { offset, entry in
       LoggedDecision(
         id: DecisionID(log: state.id, leaf: register.log.nextLeaf + UInt64(offset)),
         entry: entry, head: head, receipt: receipt)
     }
+    state.signature = receipt.signature
     register.log = state
     register.logged += logged
     return logged

@@ -6,8 +6,8 @@ internal import ProofLog
 /// tree after them and the row that stores both. It does not care who took the decisions, or when
 /// the row is inserted.
 ///
-/// Use: make it onto the log's state, insert it, and once that is committed let the log's state
-/// become `after` and hand out `signed(by:)`.
+/// Use: make it onto the log's state, insert it, and once that is committed let `committed(signer:)`
+/// tell the log's new state and what may be answered.
 struct DecisionBatch: Sendable {
   struct Item: Sendable {
     var entry: DecisionEntry
@@ -18,6 +18,7 @@ struct DecisionBatch: Sendable {
   /// Tells this batch from any other that claims the same leaf.
   let id: PostgresUUID
   let before: LogState
+  /// With no signature yet.
   let after: LogState
   /// The head that the batch is compared with; no item's is later.
   let head: FeedHead
@@ -30,13 +31,14 @@ struct DecisionBatch: Sendable {
   var log: ID<DecisionLog> { before.id }
   var firstLeaf: UInt64 { before.nextLeaf }
 
-  /// The tree's state is taken by value: nothing moves until `after` is used.
+  /// The log's state is taken by value: nothing moves before `committed(signer:)`.
   init(
     _ items: [Item], onto before: LogState, head: FeedHead, organization: OrganizationID
   ) throws {
     var generator = SystemRandomNumberGenerator()
     id = PostgresUUID(high: generator.next(), low: generator.next())
     var after = before
+    after.signature = []
     records = try PackedRecords(items, onto: &after, organization: organization)
     let receipt = LogReceipt(
       treeSize: after.tree.size, root: after.tree.root, epoch: after.epoch)
@@ -62,28 +64,34 @@ struct DecisionBatch: Sendable {
       decided.upperBound > decided.lowerBound.adding(microseconds: Self.longMicroseconds)
     return PostgresParameters(
       organization, log, try column(firstLeaf), Int32(clamping: records.count),
-      try column(after.epoch), after.tree.root.bytes, id, try column(head.position), head.chain,
-      decided.lowerBound, decided.upperBound, isLong, recorded, records.bytes)
+      try column(before.epoch), after.tree.root.bytes, id, before.signature,
+      try column(head.position), head.chain, decided.lowerBound, decided.upperBound, isLong,
+      recorded, records.bytes)
   }
 
   /// One row, and another with a log's first batch.
-  func insert(into pipeline: inout PostgresPipeline, recorded: Instant) throws {
+  /// - Parameter signer: whose key the log names.
+  func insert(
+    into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?
+  ) throws {
     if firstLeaf == 0 {
       try pipeline.execute(
-        .startLog, organization, log, column(before.epoch), before.kind.rawValue, recorded)
+        .startLog, organization, log, column(before.epoch), before.kind.rawValue,
+        signer?.verifierKey.text ?? "", recorded)
     }
     try pipeline.execute(.insertBatch, parameters(recorded: recorded))
   }
 
-  /// What may leave after the commit. A root that cannot be signed now is signed when asked for.
-  func signed(by signer: LogSigner?) -> [LoggedDecision] {
-    guard let signer, let receipt = logged.first?.receipt else { return logged }
-    let signature = receipt.signature(by: signer, organization: organization, log: log)
-    return logged.map { decision in
+  /// To be called once the row is committed, and not before.
+  /// - Returns: what the log is now, and what may leave.
+  func committed(signer: LogSigner?) -> (state: LogState, logged: [LoggedDecision]) {
+    let state = after.signed(by: signer, organization: organization)
+    let signed = logged.map { decision in
       var decision = decision
-      decision.receipt?.signature = signature
+      decision.receipt?.signature = state.signature
       return decision
     }
+    return (state, signed)
   }
 }
 
@@ -101,15 +109,15 @@ extension PostgresStatement {
   static let startLog = PostgresStatement(
     name: "start_proof_log",
     sql: """
-      INSERT INTO proof_log (organization_id, log_id, epoch, kind, started)
-      VALUES ($1, $2, $3, $4, $5)
+      INSERT INTO proof_log (organization_id, log_id, epoch, kind, verifier_key, started)
+      VALUES ($1, $2, $3, $4, $5, $6)
       """)
   static let insertBatch = PostgresStatement(
     name: "insert_proof_log_batch",
     sql: """
       INSERT INTO proof_log_batch
-        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
-          decided_from, decided_until, is_long, recorded, records)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, signature_before,
+          position, chain, decided_from, decided_until, is_long, recorded, records)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
       """)
 }

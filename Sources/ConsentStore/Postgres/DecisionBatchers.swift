@@ -40,7 +40,11 @@ final class DecisionBatchers: Sendable {
     }
   }
 
-  func close() async { await lanes.close() }
+  /// Every log that was written is ended. One that cannot be is only not marked as ended.
+  func close() async {
+    for batcher in batchers.withLock({ Array($0.values) }) { await batcher.close() }
+    await lanes.close()
+  }
 }
 
 /// Calls of one organization share transactions: while one is in flight, arrivals gather for the
@@ -150,6 +154,8 @@ final class DecisionBatcher: Sendable {
       }
     }
   }
+
+  func close() async { try? await lanes.run { [runner] in try runner.end($0) } }
 
   private func ended() {
     let more = state.withLock { state in

@@ -35,8 +35,8 @@ extension DecisionRunner {
         job.answer(.failure(StoreFailure.public(error)))
         return ended()
       }
-      resolve(unresolved, lanes: lanes) { [self] outcome in
-        job.answer(outcome.map { .logged(unresolved.signed(by: keys.signer), nil) })
+      resolve(unresolved, lanes: lanes) { outcome in
+        job.answer(outcome.map { .logged($0, nil) })
         ended()
       }
     }
@@ -58,10 +58,10 @@ extension DecisionRunner {
         let answer = try append(batch, job.condition, held, connection)
         switch answer.verdict {
         case .logged:
-          advance(past: batch)
+          let logged = advance(past: batch)
           log.withLock { $0.seen = answer.following.head }
           StopPoint.checkCommitted.reached()
-          return .logged(batch.signed(by: keys.signer), answer.following)
+          return .logged(logged, answer.following)
         case .behind:
           log.withLock { $0.seen = answer.following.head }
           return .behind(answer.following)
@@ -94,7 +94,7 @@ extension DecisionRunner {
     let results = try connection.pipelinedTransaction(isolation: .readCommitted) { pipeline in
       _ = try TransactionEntry.enter(&pipeline, organization)
       try batch.append(
-        into: &pipeline, recorded: max(clock.now(), batch.head.known),
+        into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer,
         AppendTest(
           unlessAbove: try condition.unlessFactsChangedAbove.map { try column($0) }, after: after,
           lastFirstLeaf: try last.map { try column($0.firstLeaf) }, lastID: last?.id,
@@ -130,7 +130,8 @@ struct AppendTest {
 
 extension DecisionBatch {
   func append(
-    into pipeline: inout PostgresPipeline, recorded: Instant, _ test: AppendTest
+    into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?,
+    _ test: AppendTest
   ) throws {
     var parameters = try parameters(recorded: recorded)
     for value in [test.unlessAbove, test.after, test.lastFirstLeaf] { parameters.append(value) }
@@ -139,6 +140,7 @@ extension DecisionBatch {
     parameters.append(test.seenPosition)
     parameters.append(test.seenChain)
     parameters.append(before.kind.rawValue)
+    parameters.append(signer?.verifierKey.text ?? "")
     try pipeline.execute(.appendBatch, parameters)
   }
 }
@@ -147,22 +149,22 @@ extension PostgresStatement {
   /// One snapshot for everything. The organization's own row must be visible, so that an invisible
   /// feed is never taken for one with nothing newer.
   ///
-  /// $1 to $14 as in `insertBatch`, the columns of `proof_log_batch`.
+  /// $1 to $15 as in `insertBatch`, the columns of `proof_log_batch`.
   fileprivate static let appendBatch = PostgresStatement(
     name: "append_proof_log_batch",
     sql: """
       WITH asked AS MATERIALIZED (
         SELECT h.position, h.chain, h.known, h.fact_position,
           CASE
-            WHEN $8 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $8 AND chain = $9) THEN 3
-            WHEN h.fact_position > $15 THEN 2
-            WHEN $20 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $20 AND chain = $21) THEN 4
-            WHEN $17 IS NOT NULL AND NOT EXISTS (
+            WHEN $9 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $9 AND chain = $10) THEN 3
+            WHEN h.fact_position > $16 THEN 2
+            WHEN $21 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $21 AND chain = $22) THEN 4
+            WHEN $18 IS NOT NULL AND NOT EXISTS (
               SELECT FROM proof_log_batch
-              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $17 AND batch_id = $18
-                AND first_leaf + count = $3 AND root = $19 AND epoch = $5) THEN 4
+              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $18 AND batch_id = $19
+                AND first_leaf + count = $3 AND root = $20 AND epoch = $5) THEN 4
             ELSE 1
           END AS verdict
         FROM organization o
@@ -171,24 +173,24 @@ extension PostgresStatement {
           ORDER BY position DESC LIMIT 1) h ON true
         WHERE o.organization_id = $1
       ), log AS (
-        INSERT INTO proof_log (organization_id, log_id, epoch, kind, started)
-        SELECT $1, $2, $5, $22, $13 FROM asked WHERE verdict = 1 AND $3 = 0
+        INSERT INTO proof_log (organization_id, log_id, epoch, kind, verifier_key, started)
+        SELECT $1, $2, $5, $23, $24, $14 FROM asked WHERE verdict = 1 AND $3 = 0
       ), batch AS (
         INSERT INTO proof_log_batch
-          (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
-            decided_from, decided_until, is_long, recorded, records)
-        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+          (organization_id, log_id, first_leaf, count, epoch, root, batch_id, signature_before,
+            position, chain, decided_from, decided_until, is_long, recorded, records)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
         FROM asked WHERE verdict = 1
       )
       SELECT a.verdict, a.position, a.chain, a.known, a.fact_position,
-        COALESCE(a.position > $16, false) AND EXISTS (
+        COALESCE(a.position > $17, false) AND EXISTS (
           SELECT FROM image_version
           WHERE organization_id = $1 AND position <= a.position AND part2_value IS NOT NULL),
         f.position, f.chain, f.known, f.event_id, f.event, f.recorded_by
       FROM asked a
       LEFT JOIN LATERAL (
         SELECT position, chain, known, event_id, event, recorded_by FROM feed
-        WHERE organization_id = $1 AND position > $16 AND a.position > $16
+        WHERE organization_id = $1 AND position > $17 AND a.position > $17
         ORDER BY position LIMIT \(FeedFollowing.limit)) f ON true
       ORDER BY f.position
       """)

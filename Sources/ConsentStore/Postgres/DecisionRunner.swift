@@ -1,6 +1,5 @@
 internal import ConsentCore
 internal import Postgres
-internal import ProofLog
 internal import Synchronization
 
 /// Takes and logs the decisions of one batch in one transaction.
@@ -78,15 +77,17 @@ final class DecisionRunner: Sendable {
       guard !items.isEmpty else { return }
       let batch = try DecisionBatch(
         items, onto: log.withLock { $0.state }, head: entry.head, organization: organization)
-      let results = try connection.pipeline { try batch.insert(into: &$0, recorded: view.now) }
+      let results = try connection.pipeline {
+        try batch.insert(into: &$0, recorded: view.now, signer: keys.signer)
+      }
       if let failure = results.firstFailure { throw failure }
       StopPoint.checkInserted.reached()
       taken = batch
       committing(Unresolved(batch: batch, decided: decided))
     }
-    if let taken { advance(past: taken) }
+    let logged = taken.map(advance) ?? []
     StopPoint.checkCommitted.reached()
-    for (call, outcome) in share(taken?.signed(by: keys.signer) ?? [], among: decided) {
+    for (call, outcome) in share(logged, among: decided) {
       call.answer(outcome)
     }
   }
@@ -130,12 +131,22 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  func advance(past batch: DecisionBatch) {
+  /// Moves the log past a committed batch.
+  func advance(past batch: DecisionBatch) -> [LoggedDecision] {
+    let (state, logged) = batch.committed(signer: keys.signer)
+    keys.signed.put(state)
     log.withLock { log in
       guard log.state.id == batch.log else { return }
-      log.state = batch.after
+      log.state = state
       log.last = (batch.firstLeaf, batch.id)
     }
+    return logged
+  }
+
+  /// The last thing done: nothing is appended any more.
+  func end(_ connection: PostgresConnection) throws {
+    let log = log.withLock { $0 }
+    try log.state.end(organization, head: log.seen, at: clock.now(), connection)
   }
 
   func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
@@ -170,8 +181,7 @@ final class DecisionRunner: Sendable {
   ) {
     resolve(unresolved.batch, lanes: lanes) { [self] outcome in
       switch outcome {
-      case .success:
-        let logged = unresolved.batch.signed(by: keys.signer)
+      case .success(let logged):
         for (call, outcome) in share(logged, among: unresolved.decided) { call.answer(outcome) }
       case .failure(let error): answer(unresolved.decided.map(\.call), .failure(error))
       }
@@ -186,7 +196,7 @@ final class DecisionRunner: Sendable {
   /// leave after this transaction, which wrote too, has committed. Either way the log ends here.
   func resolve(
     _ batch: DecisionBatch, lanes: PostgresLanes,
-    _ resolved: @escaping @Sendable (Result<Void, any Error>) -> Void
+    _ resolved: @escaping @Sendable (Result<[LoggedDecision], any Error>) -> Void
   ) {
     endLog()
     lanes.submit { [self] connection in
@@ -194,7 +204,7 @@ final class DecisionRunner: Sendable {
         guard try claim(batch, connection.get()) else {
           throw StoreError.unavailable("the decision was not recorded; ask again")
         }
-        resolved(.success(()))
+        resolved(.success(advance(past: batch)))
       } catch let error as StoreError {
         resolved(.failure(error))
       } catch {
@@ -208,10 +218,8 @@ final class DecisionRunner: Sendable {
       let claim: ID<Record> = PostgresConsentStore.randomID()
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
-        try pipeline.execute(
-          .claimBatch, organization, batch.log, column(batch.firstLeaf),
-          column(batch.before.epoch), batch.before.tree.root.bytes, claim,
-          column(batch.head.position), batch.head.chain, clock.now())
+        try batch.before.claimNextLeaf(
+          as: claim, organization, head: batch.head, at: clock.now(), in: &pipeline)
         try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
       }
       try TransactionEntry.checkEntered(results.result(0))
@@ -225,14 +233,6 @@ final class DecisionRunner: Sendable {
 }
 
 extension PostgresStatement {
-  fileprivate static let claimBatch = PostgresStatement(
-    name: "claim_proof_log_batch",
-    sql: """
-      INSERT INTO proof_log_batch
-        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
-          decided_from, decided_until, is_long, recorded, records)
-      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $9, false, $9, '') ON CONFLICT DO NOTHING
-      """)
   fileprivate static let batchID = PostgresStatement(
     name: "proof_log_batch_id",
     sql: """

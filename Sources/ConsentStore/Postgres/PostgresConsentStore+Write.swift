@@ -69,6 +69,7 @@ struct WriteAttempt: Sendable {
 
   /// - Parameter resolving: an earlier try may have committed; its reply then is not a replay.
   func run(_ connection: PostgresConnection, resolving: Bool) throws -> WriteReceipt {
+    var logged: LogState?
     let receipt = try connection.transaction(isolation: .readCommitted) { connection in
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
@@ -86,6 +87,7 @@ struct WriteAttempt: Sendable {
       }
       StopPoint.writeLocked.reached()
       let reply = try body(view)
+      logged = view.log
       try connection.execute(
         .putReply, organization, key.origin, key.caller, key.key, key.contentSHA256, reply,
         column(view.head.position), view.now)
@@ -93,7 +95,21 @@ struct WriteAttempt: Sendable {
       return WriteReceipt(reply: reply, head: view.head, replayed: false)
     }
     StopPoint.writeCommitted.reached()
+    if let logged { signAndEnd(logged, at: receipt.head, connection) }
     return receipt
+  }
+
+  /// The change stands whatever comes of it: of a log that could not be ended this process alone
+  /// knows the signature.
+  private func signAndEnd(
+    _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
+  ) {
+    let log = log.signed(by: keys.signer, organization: organization)
+    do {
+      try log.end(organization, head: head, at: clock.now(), connection)
+    } catch {
+      keys.signed.put(log)
+    }
   }
 
   /// An acknowledgement leaves only after a transaction that wrote, so this one writes too.

@@ -2,18 +2,19 @@ internal import ConsentCore
 internal import Postgres
 
 extension PostgresView {
-  /// Signed before the commit, because the reply, which is stored with it, holds the receipt; it
-  /// leaves after the commit only.
+  /// The receipts are not signed: the reply that holds them is made before the commit.
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] {
     guard let log else { throw InvalidChange("a read logs no decisions") }
     guard !entries.isEmpty else { return [] }
     let batch = try DecisionBatch(
       entries.map { DecisionBatch.Item(entry: $0, head: head) }, onto: log, head: head,
       organization: id)
-    let results = try connection.pipeline { try batch.insert(into: &$0, recorded: now) }
+    let results = try connection.pipeline {
+      try batch.insert(into: &$0, recorded: now, signer: keys.signer)
+    }
     if let failure = results.firstFailure { throw failure }
     self.log = batch.after
-    return batch.signed(by: keys.signer)
+    return batch.logged
   }
 
   /// In one round trip, however many there are.
@@ -37,15 +38,12 @@ extension PostgresView {
         .map { try LoggedDecision($0) }
     }
     guard var found = try batch.decisions().first(where: { $0.id == id }) else { return nil }
-    if let signer = keys.signer, let receipt = found.receipt {
-      found.receipt?.signature = receipt.signature(
-        by: signer, organization: self.id, log: id.log)
-    }
+    found.receipt?.signature = try signature(of: batch)
     return found
   }
 
   /// `nil` if the leaf is in no batch.
-  private func packedBatch(holding id: DecisionID) throws -> PackedBatch? {
+  func packedBatch(holding id: DecisionID) throws -> PackedBatch? {
     guard let leaf = Int64(exactly: id.leaf),
       let row = try connection.execute(.packedBatch, self.id, id.log, leaf).first
     else { return nil }

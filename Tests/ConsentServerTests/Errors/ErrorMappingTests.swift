@@ -33,6 +33,7 @@ struct ErrorMappingTests {
     (InvalidChange("twice"), .failedPrecondition),
     (ServiceError.aborted("x"), .aborted),
     (ServiceError.replayDiffers(["effect"]), .dataLoss),
+    (ServiceError.logDiffers(log: "x"), .dataLoss),
     (ServiceError.unauthenticated("x"), .unauthenticated),
     (ServiceError.permissionDenied(method: "x"), .permissionDenied),
     (ServiceError.unimplemented(method: "x"), .unimplemented),

@@ -4,6 +4,7 @@ import ConsentStore
 import EventFeed
 import Foundation
 import Logging
+import ProofLog
 import SwiftProtobuf
 import Synchronization
 import Testing
@@ -42,9 +43,9 @@ struct RecordDesk {
   let clock: DeskClock
   var caller: Principal
 
-  init(at text: String = "2026-03-10T15:00:00Z") async throws {
+  init(at text: String = "2026-03-10T15:00:00Z", logSigner: LogSigner? = nil) async throws {
     clock = DeskClock(text)
-    store = MemoryConsentStore(clock: clock)
+    store = MemoryConsentStore(clock: clock, logSigner: logSigner)
     let settings = OrganizationSettings(
       id: RecordDesk.organization, name: "Lakeside", timeZone: "America/Chicago")
     try await store.createOrganization(settings)

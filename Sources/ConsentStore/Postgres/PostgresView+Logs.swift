@@ -1,0 +1,117 @@
+internal import ConsentCore
+internal import Postgres
+internal import ProofLog
+
+extension PostgresView {
+  func logs(_ selection: LogSelection) throws -> [LogSummary] {
+    let log: ID<DecisionLog>? = if case .one(let log) = selection { log } else { nil }
+    return try connection.execute(.logs, id, log, selection == .all).rows.map { row in
+      let (log, root, recorded, hasEnded) = try row.decode(
+        ID<DecisionLog>.self, [UInt8].self, Instant.self, Bool.self)
+      guard let root = TreeHash(root) else { throw StoreError.unreadable("the root of a log") }
+      var summary = LogSummary(
+        id: log, epoch: try row.unsigned(4), size: try row.unsigned(5), root: root,
+        recorded: recorded, hasEnded: hasEnded)
+      summary.verifierKey = VerifierKey(text: try row.get(6, as: String.self))
+      let signature: [UInt8] = try row.get(7)
+      if let own = keys.signed.state(of: log), own.tree.size <= summary.size {
+        summary.signed = .init(size: own.tree.size, root: own.tree.root, signature: own.signature)
+      } else if !signature.isEmpty, let before = TreeHash(try row.get(9, as: [UInt8].self)) {
+        summary.signed = .init(size: try row.unsigned(8), root: before, signature: signature)
+      }
+      return summary
+    }
+  }
+
+  /// Stored with the batch after it, or known to the process that signed it; else empty.
+  func signature(of batch: PackedBatch) throws -> [UInt8] {
+    if let own = keys.signed.state(of: batch.log), own.tree.size == batch.receipt.treeSize {
+      return own.tree.root == batch.receipt.root ? own.signature : []
+    }
+    return try connection.execute(
+      .signatureBefore, id, batch.log, column(batch.receipt.treeSize)
+    ).first?.get(0) ?? []
+  }
+
+  func logRecord(_ id: DecisionID) throws -> [UInt8]? {
+    guard let batch = try packedBatch(holding: id),
+      let offset = Int(exactly: id.leaf - batch.firstLeaf)
+    else { return nil }
+    return Array(try batch.split()[offset])
+  }
+
+  func batches(
+    of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
+  ) throws {
+    guard !range.isEmpty else { return }
+    // The batch that holds the first leaf may begin before it.
+    var following = try packedBatch(holding: DecisionID(log: log, leaf: range.lowerBound))
+    var next = range.lowerBound
+    var waiting: ArraySlice<PackedBatch> = []
+    while next < range.upperBound {
+      if following == nil {
+        waiting = try connection.execute(.batchesOfLog, id, log, column(next))
+          .rows.map { try PackedBatch($0) }[...]
+        following = waiting.popFirst()
+      }
+      guard let batch = following, batch.firstLeaf <= next, next < batch.receipt.treeSize else {
+        throw StoreError.unreadable("a leaf of a log is missing")
+      }
+      try body(
+        LogBatch(
+          firstLeaf: batch.firstLeaf, root: batch.receipt.root,
+          records: batch.split()))
+      next = batch.receipt.treeSize
+      following = waiting.popFirst()
+    }
+  }
+}
+
+extension PostgresStatement {
+  fileprivate static let logs = PostgresStatement(
+    name: "logs",
+    sql: """
+      SELECT l.log_id, b.root, b.recorded, l.kind = 2 OR b.count = 0, b.epoch,
+        b.first_leaf + b.count, l.verifier_key, b.signature_before, b.first_leaf,
+        COALESCE(before.root, '')
+      FROM proof_log l
+      CROSS JOIN LATERAL (
+        SELECT root, recorded, count, epoch, first_leaf, signature_before FROM proof_log_batch
+        WHERE organization_id = l.organization_id AND log_id = l.log_id
+        ORDER BY first_leaf DESC LIMIT 1
+      ) b
+      LEFT JOIN LATERAL (
+        SELECT root FROM proof_log_batch
+        WHERE organization_id = l.organization_id AND log_id = l.log_id
+          AND first_leaf < b.first_leaf
+        ORDER BY first_leaf DESC LIMIT 1
+      ) before ON true
+      WHERE l.organization_id = $1
+        AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
+      ORDER BY l.log_id
+      """)
+  fileprivate static let signatureBefore = PostgresStatement(
+    name: "signature_before",
+    sql: """
+      SELECT signature_before FROM proof_log_batch
+      WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $3
+      """)
+  /// From a leaf at which a batch begins: at least one row, then as many as stay within 4 MB.
+  fileprivate static let batchesOfLog = PostgresStatement(
+    name: "batches_of_log",
+    sql: """
+      SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
+      FROM (
+        SELECT first_leaf, sum(size) OVER (ORDER BY first_leaf) - size AS before
+        FROM (
+          SELECT first_leaf, octet_length(records) AS size FROM proof_log_batch
+          WHERE organization_id = $1 AND log_id = $2 AND first_leaf >= $3 AND count > 0
+          ORDER BY first_leaf LIMIT 500
+        ) page
+      ) sized
+      JOIN proof_log_batch b
+        ON b.organization_id = $1 AND b.log_id = $2 AND b.first_leaf = sized.first_leaf
+      WHERE sized.before < 4194304
+      ORDER BY b.first_leaf
+      """)
+}
