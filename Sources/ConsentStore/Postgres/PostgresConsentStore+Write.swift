@@ -23,7 +23,7 @@ extension PostgresConsentStore {
         if error.isLockTimeout { await endSilentHolders() }
         // Once a commit may stand, the database is asked again for longer: only the idempotency
         // record, read under the lock, tells. An error after that look-up is the body's or final.
-        let mayTryAgain = outcomeIsOpen ? ContinuousClock.now < deadline : failures < 3
+        let mayTryAgain = outcomeIsOpen ? ContinuousClock.now < deadline : failures < 6
         guard error.outcomeUnknown || error.isRetryable, mayTryAgain else {
           throw StoreFailure.public(error)
         }
