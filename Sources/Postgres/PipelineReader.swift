@@ -6,6 +6,8 @@ struct PipelineReader {
   /// No transaction is open, so that the end of the pipeline commits.
   let mayCommitAtSync: Bool
   private var answer = PostgresConnection.PipelineAnswer()
+  /// COMMIT was answered: whatever comes after it does not undo it.
+  private var isCommitted = false
 
   init(connection: PostgresConnection, mayCommitAtSync: Bool) {
     self.connection = connection
@@ -26,6 +28,9 @@ struct PipelineReader {
       for item in expected { try take(item, mayCommit: mayCommit) }
       try readEnd(mayCommit: mayCommitAtSync)
     } catch {
+      // A session that ends between COMMIT and the end of the pipeline undoes nothing. Told as an
+      // error that may be retried, it would have the transaction done twice.
+      if isCommitted { return answer }
       throw error.withOutcomeUnknown(mayCommit)
     }
     return answer
@@ -56,7 +61,10 @@ struct PipelineReader {
       switch result {
       case .failure(let error): note(error)
       case .success(let result):
-        do throws(PostgresError) { try PostgresConnection.checkCommitted(result) } catch {
+        do throws(PostgresError) {
+          try PostgresConnection.checkCommitted(result)
+          isCommitted = true
+        } catch {
           note(error)
         }
       }

@@ -8,6 +8,8 @@ public struct PostgresConfiguration: Sendable {
   public var searchPath: String
   /// A transaction that waits for its client longer than this is ended by the server.
   public var idleInTransactionTimeoutMilliseconds: Int
+  /// Shorter than the limit on idle transactions: a node that stands still has several sessions, and
+  /// those that wait for a lock must have given up before the one that holds it loses it to the next.
   public var lockTimeoutMilliseconds: Int
   /// How often a working server looks whether its client is still there; 0 turns it off.
   public var clientCheckIntervalMilliseconds: Int
@@ -26,7 +28,7 @@ public struct PostgresConfiguration: Sendable {
     applicationName: String,
     searchPath: String = "public",
     idleInTransactionTimeoutMilliseconds: Int = 2_000,
-    lockTimeoutMilliseconds: Int = 2_000,
+    lockTimeoutMilliseconds: Int = 1_000,
     clientCheckIntervalMilliseconds: Int = 1_000,
     tcpUserTimeoutMilliseconds: Int = 5_000,
     connectTimeoutSeconds: Int = 3,

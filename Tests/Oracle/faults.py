@@ -32,7 +32,7 @@ class Faults:
         self.failure = None
         self.thread = None
         times = {self.kill_node: 2, self.stop_node: 3, self.end_sessions: 2,
-                 self.restart_database: 2, self.cut: 4, self.hold_at_lock: 1,
+                 self.end_sessions_after_commit: 2, self.restart_database: 2, self.cut: 4, self.hold_at_lock: 1,
                  self.stop_at_point: len(self.points)}
         self.cards = [f for f, n in times.items() for _ in range(n)
                       if kinds is None or f.__name__ in kinds]
@@ -96,6 +96,20 @@ class Faults:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             f"WHERE application_name = 'consentd' AND random() < {share}")
 
+    def end_sessions_after_commit(self):
+        """Between the COMMIT of a pipeline and its end, which is where its reply waits."""
+        self.cluster.proxy.set(sync=0.5)
+        for _ in range(4):
+            self.wanted.wait(0.3)
+            ended = self.cluster.database.sql(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "
+                "application_name = 'consentd' AND state = 'active' AND query = 'COMMIT' "
+                "AND wait_event = 'ClientRead'")
+            for (count,) in ended:
+                self.counts["sessions ended after COMMIT"] = int(count) + self.counts.get(
+                    "sessions ended after COMMIT", 0)
+        self.cluster.proxy.set()
+
     def restart_database(self):
         """Its first process is killed, or asked to stop at once; the supervisor starts it again."""
         try:
@@ -117,9 +131,18 @@ class Faults:
         point, action = plan.split(":")
         node = self.node()
         node.kill()
-        node.start(CONSENTD_STOP_AT=f"{plan}:{self.dice.randint(1, 6)}")
+        times = self.dice.randint(1, 6)
+        node.start(CONSENTD_STOP_AT=f"{plan}:{times}")
+
+        def reached():
+            code = node.process.poll()
+            if code not in (None, -signal.SIGKILL):
+                # The database was not there yet.
+                node.start(CONSENTD_STOP_AT=f"{plan}:{times}")
+            return code == -signal.SIGKILL or node.is_stopped()
+
         try:
-            until(lambda: node.process.poll() is not None or node.is_stopped(), 10, plan)
+            until(reached, 10, plan)
         except Gone:
             self.note(f"{plan} (not reached)")
             node.kill()

@@ -8,6 +8,7 @@ One line of JSON on standard input sets the chances, for example {"reply": 0.01}
   before  the connection is lost just before the COMMIT reaches the server
   late    the connection is lost, and the COMMIT reaches the server a moment later
   stall   a message to the server stays on its way for a moment, with all behind it
+  sync    the end of a pipeline stays on its way for a moment, after its COMMIT has arrived
   hold    once: of what a node sends while it has the organization's lock only the first message
           arrives, and the rest six seconds later; "held" then counts from 1 which node it was
 
@@ -20,6 +21,7 @@ import json
 import random
 import sys
 
+SYNC = b"S\x00\x00\x00\x04"
 COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 chances = collections.defaultdict(float)
 counts = collections.Counter()
@@ -92,6 +94,10 @@ class Session:
                     self.lose_reply = True
                 elif happens("late"):
                     return await self.arrive_late(whole, commit)
+                elif whole.endswith(SYNC) and happens("sync"):
+                    self.server_writer.write(whole[:-len(SYNC)])
+                    await asyncio.sleep(0.3)
+                    whole = SYNC
             if happens("stall"):
                 self.server_writer.write(whole[:len(whole) // 2])
                 await asyncio.sleep(dice.uniform(0.2, 1.5))

@@ -186,7 +186,7 @@ import Testing
     #expect(try setting("statement_timeout") == "0")
     #expect(try setting("search_path") == "public")
     #expect(try setting("idle_in_transaction_session_timeout") == "2s")
-    #expect(try setting("lock_timeout") == "2s")
+    #expect(try setting("lock_timeout") == "1s")
     #expect(try setting("client_connection_check_interval") == "1s")
     #expect(try setting("client_encoding") == "UTF8")
     #expect(try setting("application_name") == "test")

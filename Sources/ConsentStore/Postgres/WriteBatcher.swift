@@ -20,6 +20,10 @@ final class WriteBatcher: Sendable {
     var whenIdle: [CheckedContinuation<Void, Never>] = []
   }
 
+  /// How often a change is tried that could not even begin. A lock is waited for one second at a
+  /// time, so this is also how long a silent node may hold it before writes fail.
+  private static let tries = 6
+
   private let lanes: PostgresLanes
   private let options: PostgresConsentStore.Options
   private let group: WriteGroup
@@ -89,7 +93,7 @@ final class WriteBatcher: Sendable {
         failures = 0
       } catch {
         failures += 1
-        let mayTryAgain = (error as? PostgresError)?.isRetryable == true && failures < 3
+        let mayTryAgain = (error as? PostgresError)?.isRetryable == true && failures < Self.tries
         if mayTryAgain {
           await pause(after: error)
         } else {
@@ -177,7 +181,7 @@ final class WriteBatcher: Sendable {
       }
       // Once a commit may stand, the database is asked again for longer: only the reply, read under
       // the lock, tells. An error after that look-up is the body's or final.
-      let mayTryAgain = isInDoubt ? ContinuousClock.now < deadline : failures < 3
+      let mayTryAgain = isInDoubt ? ContinuousClock.now < deadline : failures < Self.tries
       guard let error, error.outcomeUnknown || error.isRetryable, mayTryAgain else {
         answer([call], .failure(failure))
         return attempt.begun == 0 && error?.isConnectionLost == true ? failure : nil
