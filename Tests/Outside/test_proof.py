@@ -60,7 +60,7 @@ def test_an_export_verifies_and_one_changed_byte_does_not(audited):
     assert told["verified"] and told["records"] == 5 and told["checkpoints"] == 1
     assert audited.run("verify", "log", file)
     data = bytearray(file.read_bytes())
-    place = data.rindex(b"urn:staff")
+    place = data.rindex(b"urn:lakeside")
     data[place] ^= 1
     file.write_bytes(data)
     told = json.loads(audited.run("verify", "log", file, "--json", expect=1))

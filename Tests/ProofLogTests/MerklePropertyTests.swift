@@ -127,7 +127,7 @@ enum Reference {
         #expect(!isAccepted(.leaf([1, 2, 3])), "another record")
         #expect(!isAccepted(root: forest.roots[size - 1]), "an older root")
         #expect(!isAccepted(path: path + [.empty]), "too long")
-        #expect(!isAccepted(leaf: size, path: path), "outside")
+        #expect(!isAccepted(forest.leaves[leaf], leaf: size, path: path), "outside")
         if size > 1 {
           #expect(!isAccepted(forest.leaves[leaf], leaf: (leaf + 1) % size), "another place")
         }
