@@ -116,6 +116,12 @@ let package = Package(
       exclude: ["echo.proto"],
       swiftSettings: tested),
 
+    // Makes the registers that `ops/bench ledger` asks about; not a product.
+    .executableTarget(
+      name: "bench-register",
+      dependencies: ["ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres"],
+      swiftSettings: tested),
+
     // Tests.
     .testTarget(
       name: "ConsentCoreTests", dependencies: ["ConsentCore"], exclude: ["Tables"],

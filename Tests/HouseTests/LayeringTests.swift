@@ -38,6 +38,9 @@ import Testing
       "Synchronization",
       "Dispatch", "Glibc",
     ],
+    "bench-register": [
+      "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
+    ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
       "Foundation", "Crypto", "ConsentStore", "Postgres", "NIOCore",
