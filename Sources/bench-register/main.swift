@@ -108,7 +108,9 @@ func run() async throws {
       Data("usage: bench-register FOLDER IMAGES SEED KEYS-FILE PATIENTS-FILE\n".utf8))
     exit(2)
   }
-  let server = try await EmbeddedPostgres.start(directory: arguments[1])
+  let server = try await EmbeddedPostgres.start(directory: arguments[1]) { line in
+    FileHandle.standardError.write(Data("bench-register: \(line)\n".utf8))
+  }
   let administrator = PostgresConfiguration(
     conninfo: server.conninfo(), applicationName: "bench-register")
   try Migrator().migrate(administrator)

@@ -63,8 +63,7 @@ def throughput(node, options, out):
     """P2, P3: checks of random images, each answer compared with the register, beside the peers."""
     shape = dict(connections=options.connections, streams=options.streams, seconds=options.seconds,
                  warmup=1)
-    reply = node.load(**{**shape, "seconds": 0.5})
-    size = round(reply["answer_bytes"] / max(1, reply["calls"])) - 5
+    size = node.answer_bytes
     contestants = {
         "consentd, uniform": lambda: node.load(**shape),
         "consentd, Zipf 0.99": lambda: node.load(**shape, zipf=0.99),
@@ -101,17 +100,17 @@ def throughput(node, options, out):
 def decisions(node):
     """How many decisions the log holds, in how many batches."""
     count, batches = node.sql(
-        "SELECT coalesce(sum(count), 0), count(*) FROM consentd.decision_log_batch "
+        f"SELECT coalesce(sum(count), 0), count(*) FROM consentd.{peers.batch_table(node)} "
         "WHERE count > 0").split("|")
     return int(count), int(batches)
 
 
 def log_size(node):
-    """Bytes of the decision log's tables and indexes."""
+    """Bytes of the decision log's tables, look-up tables and indexes."""
     return int(node.sql(
         "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c "
         "WHERE c.relnamespace = 'consentd'::regnamespace AND c.relkind = 'r' "
-        "AND (c.relname LIKE 'decision\\_%')"))
+        "AND c.relname SIMILAR TO '(decision|proof)\\_%'"))
 
 
 def log_cost(node, options, out):
@@ -173,7 +172,7 @@ def start(node, options, out):
     for _ in range(options.pairs):
         node.kill()
         kills.append(node.start())
-        loads.append(peers.index_seconds(node))
+        loads.append(node.index_seconds())
     loads = [seconds for seconds in loads if seconds is not None]
     if loads:
         against = [seconds / statistics.median(copies) for seconds in loads]
@@ -203,7 +202,7 @@ def revocations(node, options, out):
             line = next(lines, None)
             if line is None:
                 break
-            patient, grant, uid = line.split()
+            patient, grant, uid = line.replace("dicom:", "").split()
             today = datetime.datetime.now(datetime.timezone.utc)
             request = records.RevokeRequest(
                 patient_id=patient,
@@ -233,7 +232,7 @@ def run_size(images, options, out):
     node = Node(images)
     try:
         node.start()
-        peers.index_seconds(node)
+        node.index_seconds()
         memory = bench.resident(node.process.pid)
         grants = int(node.sql("SELECT count(*) FROM consentd.consent_grant"))
         capacity = throughput(node, options, out)

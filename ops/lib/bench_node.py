@@ -76,13 +76,14 @@ class Node:
 
     def start(self):
         """Starts it and returns the seconds until its first correct answer."""
-        began = time.monotonic()
         self.spawn()
         self.wait_correct()
-        return time.monotonic() - began
+        return time.monotonic() - self.spawned
 
     def spawn(self):
+        self.spawned = time.monotonic()
         with open(self.folder / "consentd.log", "ab") as log:
+            self.log_start = log.tell()
             self.process = subprocess.Popen(
                 [RELEASE / "consentd", "--listen", f"127.0.0.1:{self.port}",
                  "--embedded-postgres", self.folder / "pg",
@@ -110,6 +111,7 @@ class Node:
             return None
         if response.status != 200:
             return None
+        self.answer_bytes = len(body)
         return check.CheckResponse.FromString(body).decision.effect
 
     @property
@@ -156,6 +158,21 @@ class Node:
 
     def log(self):
         return (self.folder / "consentd.log").read_text(errors="replace")
+
+    def index_seconds(self, limit=900):
+        """Waits until the register is in memory: seconds from the start of the process. `None`
+        of a version that keeps no index."""
+        said = b"the register is in memory"
+        if said not in (RELEASE / "consentd").read_bytes():
+            return None
+        while True:
+            with open(self.folder / "consentd.log", "rb") as log:
+                log.seek(self.log_start)
+                if said in log.read():
+                    return time.monotonic() - self.spawned
+            if self.process.poll() is not None or time.monotonic() - self.spawned > limit:
+                raise SystemExit("the register is not read: " + self.log()[-2000:])
+            time.sleep(0.01)  # pace of looking
 
     def kill(self):
         """kill -9: the database outlives it."""

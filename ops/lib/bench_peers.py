@@ -101,17 +101,31 @@ def wait_quiet(node, limit=60):
             return
 
 
+def batch_table(node):
+    """Where this version keeps its batches: packed, or with a row for each decision beside them."""
+    found = node.sql("SELECT to_regclass('consentd.proof_log_batch') IS NOT NULL")
+    return "proof_log_batch" if found == "t" else "decision_log_batch"
+
+
+def record_bytes(node):
+    """Mean size of one decision's record."""
+    if batch_table(node) == "proof_log_batch":
+        text = "SELECT sum(octet_length(records)) / sum(count) - 4 FROM consentd.proof_log_batch"
+    else:
+        text = ("SELECT avg(octet_length(record)) FROM "
+                "(SELECT record FROM consentd.decision_log LIMIT 10000) r")
+    return int(float(node.sql(text)))
+
+
 def copy_rows(node, count):
     """PostgreSQL's CPU, µs a row, of COPY in binary form of decision rows, without an index."""
-    record = int(float(node.sql(
-        "SELECT coalesce(avg(octet_length(record)), 200) FROM "
-        "(SELECT record FROM consentd.decision_log LIMIT 10000) r")))
+    record = record_bytes(node)
     made = node.folder / "rows"
     if not made.exists():
         node.sql("CREATE TABLE row_copy (organization_id uuid NOT NULL, log_id uuid NOT NULL, "
                  "leaf bigint NOT NULL, position bigint NOT NULL, decided_at timestamptz NOT NULL, "
                  "record bytea NOT NULL)", "peer")
-        node.sql("\\copy (SELECT gen_random_uuid(), gen_random_uuid(), n, n, now(), "
+        node.sql("\\copy (SELECT gen_random_uuid(), gen_random_uuid(), n::bigint, n::bigint, now(), "
                  f"substring(decode(repeat(md5(n::text), {record // 16 + 1}), 'hex') FOR {record}) "
                  f"FROM generate_series(1, {count}) n) TO '{made}' WITH (FORMAT binary)", "peer")
     before = tree_seconds(node.postmaster)
@@ -126,9 +140,3 @@ def copy_out_seconds(node):
     for table in ("image_version", "patient_version", "instrument", "consent_grant"):
         node.sql(f"\\copy consentd.{table} TO '/dev/null' WITH (FORMAT binary)")
     return time.monotonic() - began
-
-
-def index_seconds(node, limit=600):
-    """Seconds from its log's line about the start to the index being complete, or None if this
-    version has no index. Waits for it."""
-    return None

@@ -37,9 +37,10 @@ class Load {
     const double elapsed = static_cast<double>(now_nanoseconds() - began) / 1e9;
     const auto cpu_after = cpu();
     const uint64_t calls = run_.completed - completed;
+    const uint64_t answered = run_.answer_bytes - bytes;
     const size_t late = backlog();
     finish();
-    print(elapsed, calls, run_.answer_bytes - bytes, late, cpu_before, cpu_after);
+    print(elapsed, calls, answered, late, cpu_before, cpu_after);
     return run_.failures.empty() ? 0 : 1;
   }
 
