@@ -27,6 +27,9 @@ internal import CNghttp2
   var events: [HTTP2Event] = []
   var nextEventIndex = 0
   var pool: [HTTP2Stream] = []
+  /// The stream whose header list is arriving, so that it is looked up once a list and not once a
+  /// field. Borrowed: it is in `liveStreams` until `streamClosed`, which clears this.
+  var headerStream: Unmanaged<HTTP2Stream>?
   var abuse: AbuseGuard?
   /// Monotonic nanoseconds of the last `receive` or `drain`.
   public internal(set) var now: UInt64 = 0

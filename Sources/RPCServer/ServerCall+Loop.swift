@@ -136,7 +136,7 @@ extension ServerCall {
   private func startOnly() {
     guard let bytes = only else { return }
     only = nil
-    if let runInline = method.runInline { return runInline(self, bytes) }
+    if let runInline = method.info.runInline { return runInline(self, bytes) }
     shared.withLock { shared in
       shared.requests.append(Request(bytes: bytes, cost: 0))
       shared.requestsEnded = true
@@ -156,7 +156,14 @@ extension ServerCall {
     handlerConnection = carrier.handlerStarted()
     taskIsRunning = true
     let interceptor = server.configuration.interceptor
-    task = Task { [method] in await method.run(self, interceptor) }
+    if method.info.runsOnLoop {
+      // Its first step runs now, up to where it has to wait; often that is all there is.
+      task = Task.immediate(executorPreference: loop) {
+        await self.method.info.run(self, interceptor)
+      }
+    } else {
+      task = Task { await self.method.info.run(self, interceptor) }
+    }
   }
 
   // MARK: Reply
@@ -204,7 +211,7 @@ extension ServerCall {
     case .drop: return
     }
     let (flags, body) = deflated(bytes)
-    carrier.sendBody(MessageFraming.prefix(flags: flags, length: body.count), body)
+    carrier.sendMessage(flags: flags, body)
   }
 
   private func deflated(_ bytes: [UInt8]) -> (flags: UInt8, bytes: [UInt8]) {
@@ -294,6 +301,8 @@ extension ServerCall {
   }
 
   private func over() {
+    guard !isOver else { return }
+    isOver = true
     loop.removeDeadline(of: self)
     dropRequest()
     end()
