@@ -35,7 +35,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 /// The migrations, embedded in the binary; a test compares this list with the folder.
 let migrations = [
   "0001_roles", "0002_feed", "0003_records", "0004_identity", "0005_work", "0006_decision_log",
-  "0007_row_security",
+  "0007_row_security", "0008_proof_log",
 ]
 
 let package = Package(
@@ -65,6 +65,7 @@ let package = Package(
 
     // Pure.
     .target(name: "ConsentCore", swiftSettings: strict),
+    .target(name: "ProofLog", dependencies: [crypto], swiftSettings: strict),
     .target(name: "RPCWire", swiftSettings: wire),
 
     // Wire.
@@ -86,9 +87,12 @@ let package = Package(
     .target(name: "Postgres", dependencies: ["CLibpq"], swiftSettings: strict),
     .target(name: "EmbeddedPostgres", dependencies: ["Postgres"], swiftSettings: strict),
     .target(
-      name: "ConsentStore", dependencies: ["ConsentCore", "Postgres", crypto],
+      name: "ConsentStore", dependencies: ["ConsentCore", "Postgres", "ProofLog", crypto],
       resources: migrations.map { .embedInCode("../../Schema/\($0).sql") },
       swiftSettings: strict),
+
+    .target(
+      name: "Checking", dependencies: ["ConsentCore", "ConsentStore"], swiftSettings: strict),
 
     // Service.
     .target(
@@ -98,15 +102,15 @@ let package = Package(
     .target(
       name: "ConsentServer",
       dependencies: [
-        "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-        "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
+        "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
+        "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1, jwt,
       ],
       swiftSettings: strict),
     .executableTarget(
       name: "consentd",
       dependencies: [
-        "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres", "EventFeed",
-        "Postgres", "RPCServer", arguments, crypto, logging,
+        "Checking", "ConsentCore", "ConsentServer", "ConsentStore", "EmbeddedPostgres",
+        "EventFeed", "Postgres", "RPCServer", arguments, crypto, logging,
       ],
       swiftSettings: strict),
     .executableTarget(
@@ -133,6 +137,8 @@ let package = Package(
     .testTarget(
       name: "ConsentCoreTests", dependencies: ["ConsentCore"], exclude: ["Tables"],
       swiftSettings: tested),
+    .testTarget(
+      name: "ProofLogTests", dependencies: ["ProofLog", crypto], swiftSettings: tested),
     .testTarget(name: "RPCWireTests", dependencies: ["RPCWire"], swiftSettings: tested),
     .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2"], swiftSettings: tested),
     .testTarget(
@@ -149,7 +155,13 @@ let package = Package(
       swiftSettings: tested),
     .testTarget(
       name: "ConsentStoreTests",
-      dependencies: ["ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", crypto],
+      dependencies: [
+        "ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres", "ProofLog", crypto,
+      ],
+      swiftSettings: tested),
+    .testTarget(
+      name: "CheckingTests",
+      dependencies: ["Checking", "ConsentStore", "ConsentCore", "Postgres", "EmbeddedPostgres"],
       swiftSettings: tested),
     .testTarget(
       name: "EventFeedTests", dependencies: ["EventFeed", "ConsentStore", "ConsentCore"],
@@ -160,8 +172,8 @@ let package = Package(
     .testTarget(
       name: "ConsentServerTests",
       dependencies: [
-        "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed", "Reporting",
-        "RPCServer", "RPCWire", protobuf, logging, crypto,
+        "Checking", "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed",
+        "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

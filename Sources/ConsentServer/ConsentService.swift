@@ -1,3 +1,4 @@
+public import Checking
 public import ConsentCore
 public import ConsentStore
 public import EventFeed
@@ -10,6 +11,7 @@ import SwiftProtobuf
 /// What every handler works with. One value; handlers are its extensions, one file per RPC.
 public struct ConsentService: Sendable {
   let store: any ConsentStore
+  let checker: Checker
   let clock: any WallClock
   let calendars: Calendars
   let watch: WatchHub
@@ -17,15 +19,21 @@ public struct ConsentService: Sendable {
   let changed: @Sendable (OrganizationID) -> Void
   let logger: Logger
 
+  /// - Parameter checker: of the same store; `nil` makes one.
   public init(
-    store: any ConsentStore, clock: any WallClock, calendars: Calendars, watch: WatchHub,
-    changed: @escaping @Sendable (OrganizationID) -> Void, logger: Logger
+    store: any ConsentStore, checker: Checker? = nil, clock: any WallClock, calendars: Calendars,
+    watch: WatchHub, changed: @escaping @Sendable (OrganizationID) -> Void, logger: Logger
   ) {
+    let checker = checker ?? Checker(store: store, clock: clock)
     self.store = store
+    self.checker = checker
     self.clock = clock
     self.calendars = calendars
     self.watch = watch
-    self.changed = changed
+    self.changed = { organization in
+      checker.changed(organization)
+      changed(organization)
+    }
     self.logger = logger
   }
 

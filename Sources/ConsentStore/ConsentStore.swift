@@ -32,6 +32,17 @@ public protocol ConsentStore: Sendable {
     _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
   ) async throws -> [LoggedDecision]
 
+  /// Makes decisions durable that were taken outside of a transaction, if the feed is still as they
+  /// need it.
+  ///
+  /// INVARIANT: condition, append and the rows returned are of one snapshot, taken after the call
+  /// began; `logged` is returned only when the records are known to be committed.
+  /// - Throws: `StoreError.unreadable` when a row above `condition.after` is of a kind that this
+  ///   version does not know.
+  func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome
+
   /// Organizations served by this store.
   func organizations() async throws -> [OrganizationSettings]
 

@@ -77,11 +77,16 @@ public struct LoggedDecision: Hashable, Sendable {
   public var entry: DecisionEntry
   /// The head the decision was taken at.
   public var head: FeedHead
+  /// `nil` for what was logged before there were trees.
+  public var receipt: LogReceipt?
 
-  public init(id: DecisionID, entry: DecisionEntry, head: FeedHead) {
+  public init(
+    id: DecisionID, entry: DecisionEntry, head: FeedHead, receipt: LogReceipt? = nil
+  ) {
     self.id = id
     self.entry = entry
     self.head = head
+    self.receipt = receipt
   }
 }
 

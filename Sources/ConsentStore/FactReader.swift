@@ -14,6 +14,9 @@ public protocol FactReader {
   /// patients, of the images and of the organization (policies, forms, expiry events referred to).
   func facts(images: [ImageKey], asOf position: UInt64?) throws -> Facts
 
+  /// Facts of one image at a time cost nothing here, so that whoever asks about many asks for each.
+  var hasFactsOfEachImage: Bool { get }
+
   /// The same for patients, with every image registered for them (or for a merged member).
   func facts(patients: [PatientID], asOf position: UInt64?) throws -> Facts
 
@@ -53,6 +56,10 @@ public protocol FactReader {
   func decision(_ id: DecisionID) throws -> LoggedDecision?
   /// Logged decisions in order of decision time, filtered; for reliance, denials and overrides.
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision]
+}
+
+extension FactReader {
+  public var hasFactsOfEachImage: Bool { false }
 }
 
 /// A view under the organization's lock, to which changes can be appended.

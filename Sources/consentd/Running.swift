@@ -1,3 +1,4 @@
+import Checking
 import ConsentCore
 import ConsentServer
 import ConsentStore
@@ -62,8 +63,10 @@ struct Running: Sendable {
         metrics.count(outcome)
         if !outcome.emitted.isEmpty { watch.wake() }
       })
+    let checker = CheckerSetup.make(store: store, clock: clock, organizations: organizations)
     let service = ConsentService(
-      store: store, clock: clock, calendars: try Calendars(organizations), watch: watch,
+      store: store, checker: checker, clock: clock, calendars: try Calendars(organizations),
+      watch: watch,
       changed: { organization in
         watch.wake()
         scheduler.changed(organization)

@@ -115,6 +115,33 @@ import Testing
     try await database.cluster.remove()
   }
 
+  @Test func anAppendWhoseCommitWasNotAnsweredIsResolvedBehindItsRow() async throws {
+    let (database, bench) = try await harmed("lost_append")
+    try await bench.append(Build.patient(random()))
+    let head = try await bench.read { $0.head }
+    let append: @Sendable (Int) async throws -> [LoggedDecision] = { key in
+      let outcome = try await bench.store.append(
+        bench.organization,
+        TakenDecisions(
+          [Build.decision(Build.key(key), at: bench.clock.now(), position: head.position)],
+          at: head), if: AppendCondition(unlessFactsChangedAbove: head.position, after: 0))
+      guard case .logged(let logged, _) = outcome else { return [] }
+      return logged
+    }
+    try requireStandby(database)
+    async let lost = append(1)
+    try endBackendWaitingForStandby(database)
+    let answered = try await lost
+    let after = try await append(2)
+    #expect(after.map(\.id.leaf) == [0])
+    #expect(after.map(\.id.log) != answered.map(\.id.log))
+    let listed = try await bench.read { try $0.decisions(DecisionFilter(), limit: 9) }
+    #expect(Set(listed) == Set(answered + after))
+    #expect(answered.count == 1)
+    await bench.store.close()
+    try await database.cluster.remove()
+  }
+
   @Test func nothingAnsweredIsLostWhenTheServerIsKilled() async throws {
     let (database, bench) = try await harmed("killed")
     let answered = Gathered<LoggedDecision>()

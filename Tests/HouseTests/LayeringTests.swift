@@ -7,6 +7,7 @@ import Testing
   /// What each target may import. Arrows point down only.
   static let allowed: [String: Set<String>] = [
     "ConsentCore": [],
+    "ProofLog": ["Crypto"],
     "RPCWire": [],
     "HTTP2": ["CNghttp2", "NIOCore"],
     "Gzip": ["CZlib"],
@@ -21,15 +22,18 @@ import Testing
     "ConsentProto": ["SwiftProtobuf", "Foundation"],
     "Postgres": ["CLibpq", "Glibc", "Synchronization", "Foundation"],
     "EmbeddedPostgres": ["Postgres", "Glibc", "Foundation", "Dispatch", "Synchronization"],
-    "ConsentStore": ["ConsentCore", "Postgres", "Crypto", "Foundation", "Synchronization"],
+    "ConsentStore": [
+      "ConsentCore", "Postgres", "ProofLog", "Crypto", "Foundation", "Synchronization",
+    ],
+    "Checking": ["ConsentStore", "ConsentCore", "Synchronization"],
     "EventFeed": ["ConsentStore", "ConsentCore", "Synchronization"],
     "Reporting": ["ConsentStore", "ConsentCore"],
     "ConsentServer": [
-      "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting", "RPCServer",
-      "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
+      "Checking", "ConsentCore", "ConsentProto", "ConsentStore", "EventFeed", "Reporting",
+      "RPCServer", "RPCWire", "SwiftProtobuf", "Logging", "Crypto", "Foundation", "Synchronization",
     ],
     "consentd": [
-      "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
+      "Checking", "ConsentServer", "ConsentStore", "ConsentCore", "EventFeed", "EmbeddedPostgres", "Postgres",
       "RPCServer", "ArgumentParser", "Logging", "Foundation", "Synchronization", "Dispatch",
       "Crypto",
     ],

@@ -1,3 +1,4 @@
+import Checking
 import ConsentCore
 import ConsentStore
 import Synchronization
@@ -11,21 +12,38 @@ struct Deciding: Sendable {
   /// One entry for each question, in their order, all from the same view.
   func entries(in reader: any FactReader) throws -> (entries: [DecisionEntry], holdsPart2: Bool) {
     try minPosition?.require(in: reader)
+    guard questions.count > 1, !reader.hasFactsOfEachImage else {
+      var holdsPart2 = false
+      let entries = try questions.map { question in
+        let facts = try reader.facts(images: [question.request.image], asOf: nil)
+        holdsPart2 = facts.organizationHoldsPart2
+        let holder = facts.current(question.request.image)?.patient
+        return try entry(question, holder: holder, in: reader) {
+          decide($0, caller: caller.limits, facts: facts, at: reader.now)
+        }
+      }
+      return (entries, holdsPart2)
+    }
+    // Many questions would each look through all the images, so they share an index of them.
     let facts = try reader.facts(images: questions.map(\.request.image), asOf: nil)
-    // One question looks through the images once; many would do so each, so they share an index.
-    let known = questions.count > 1 ? IndexedFacts(facts) : nil
+    let known = IndexedFacts(facts)
     let entries = try questions.map { question in
-      let key = question.request.image
-      let holder = known.map { $0.currentImage(key)?.patient } ?? facts.current(key)?.patient
-      let request = try question.resolved(in: reader, holder: holder)
-      let decision =
-        known.map { decide(request, caller: caller.limits, facts: $0, at: reader.now) }
-        ?? decide(request, caller: caller.limits, facts: facts, at: reader.now)
-      return DecisionEntry(
-        caller: caller.name, limits: caller.limits, request: request, decision: decision,
-        patient: request.loggedPatient(holder: holder))
+      let holder = known.currentImage(question.request.image)?.patient
+      return try entry(question, holder: holder, in: reader) {
+        decide($0, caller: caller.limits, facts: known, at: reader.now)
+      }
     }
     return (entries, facts.organizationHoldsPart2)
+  }
+
+  private func entry(
+    _ question: Question, holder: PatientID?, in reader: any FactReader,
+    _ decide: (CheckRequest) -> Decision
+  ) throws -> DecisionEntry {
+    let request = try question.resolved(in: reader, holder: holder)
+    return DecisionEntry(
+      caller: caller.name, limits: caller.limits, request: request, decision: decide(request),
+      patient: request.loggedPatient(holder: holder))
   }
 }
 
@@ -62,7 +80,11 @@ extension ConsentService {
       changed(organization)
       return Answered(logged: logged.value, holdsPart2: holdsPart2.value)
     }
-    let logged = try await store.decide(organization) { reader in
+    let logged = try await checker.decide(
+      organization, images: deciding.questions.map(\.request.image),
+      identifiers: deciding.questions.compactMap(\.patientIdentifier),
+      atLeast: deciding.minPosition?.position ?? 0
+    ) { reader in
       let (entries, part2) = try deciding.entries(in: reader)
       holdsPart2.set(part2)
       return entries

@@ -53,6 +53,31 @@ public final class MemoryConsentStore: ConsentStore {
     }
   }
 
+  public func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try registers.withLock { registers in
+      guard let register = registers[organization] else { throw StoreError.unknownOrganization }
+      guard register.head(at: taken.head.position)?.chain == taken.head.chain else {
+        return .historyReplaced
+      }
+      let following = FeedFollowing(
+        head: register.head,
+        rows: Array(
+          register.feed.dropFirst(Int(clamping: condition.after)).prefix(FeedFollowing.limit)),
+        holdsPart2: register.firstPart2 != nil)
+      if let position = condition.unlessFactsChangedAbove,
+        register.head.factPosition > position
+      {
+        return .behind(following)
+      }
+      let view = MemoryView(register, clock: clock.now())
+      let logged = try view.log(taken.entries, at: taken.head)
+      registers[organization] = view.register
+      return .logged(logged, following)
+    }
+  }
+
   public func organizations() async throws -> [OrganizationSettings] {
     registers.withLock { $0.values.map(\.settings) }.sorted { $0.id < $1.id }
   }

@@ -29,7 +29,7 @@ struct MemoryRegister: Sendable {
   var identities: [PatientID: PatientIdentity] = [:]
   var logged: [LoggedDecision] = []
   var useReports: [UseReport] = []
-  var log: ID<DecisionLog>
+  var log: LogState
 
   enum VersionKey: Hashable {
     case patient(PatientID, Int)
@@ -56,8 +56,7 @@ struct MemoryRegister: Sendable {
 
   init(settings: OrganizationSettings) {
     self.settings = settings
-    var generator = SystemRandomNumberGenerator()
-    log = ID(high: generator.next(), low: generator.next())
+    log = LogState(.run)
   }
 
   func head(at position: UInt64) -> FeedHead? {

@@ -1,4 +1,5 @@
 internal import ConsentCore
+internal import ProofLog
 
 /// A register as a reader and writer see it.
 final class MemoryView: FactWriter {
@@ -132,12 +133,22 @@ final class MemoryView: FactWriter {
     register.identities[patient] = identity
   }
 
-  func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] {
-    let first = UInt64(register.logged.count)
+  func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] { try log(entries, at: head) }
+
+  func log(_ entries: [DecisionEntry], at head: FeedHead) throws -> [LoggedDecision] {
+    guard !entries.isEmpty else { return [] }
+    var state = register.log
+    _ = try PackedRecords(
+      entries.map { DecisionBatch.Item(entry: $0, head: head) }, onto: &state,
+      organization: organization.id)
+    let receipt = LogReceipt(
+      treeSize: state.tree.size, root: state.tree.root, epoch: state.epoch)
     let logged = entries.enumerated().map { offset, entry in
       LoggedDecision(
-        id: DecisionID(log: register.log, leaf: first + UInt64(offset)), entry: entry, head: head)
+        id: DecisionID(log: state.id, leaf: register.log.nextLeaf + UInt64(offset)),
+        entry: entry, head: head, receipt: receipt)
     }
+    register.log = state
     register.logged += logged
     return logged
   }

@@ -21,14 +21,23 @@ final class DecisionBatchers: Sendable {
     _ organization: OrganizationID,
     _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
   ) async throws -> [LoggedDecision] {
-    let batcher = batchers.withLock { batchers in
+    try await batcher(of: organization).decide(body)
+  }
+
+  func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try await batcher(of: organization).append(taken, if: condition)
+  }
+
+  private func batcher(of organization: OrganizationID) -> DecisionBatcher {
+    batchers.withLock { batchers in
       if let known = batchers[organization] { return known }
       let new = DecisionBatcher(
         organization, lanes: lanes, clock: clock, keys: keys, queueLimit: queueLimit)
       batchers[organization] = new
       return new
     }
-    return try await batcher.decide(body)
   }
 
   func close() async { await lanes.close() }
@@ -46,8 +55,16 @@ final class DecisionBatcher: Sendable {
     var answer: @Sendable (Result<[LoggedDecision], any Error>) -> Void
   }
 
+  /// Decisions taken elsewhere that wait for their turn at the log.
+  struct Appending: Sendable {
+    var taken: TakenDecisions
+    var condition: AppendCondition
+    var answer: @Sendable (Result<AppendOutcome, any Error>) -> Void
+  }
+
   private struct State {
     var waiting: [Call] = []
+    var appending: [Appending] = []
     var isBusy = false
   }
 
@@ -88,8 +105,38 @@ final class DecisionBatcher: Sendable {
     }
   }
 
+  func append(
+    _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try await withCheckedThrowingContinuation { continuation in
+      let job = Appending(taken: taken, condition: condition) { continuation.resume(with: $0) }
+      let isFirst: Bool? = state.withLock { state in
+        guard state.appending.count < queueLimit else { return nil }
+        state.appending.append(job)
+        if state.isBusy { return false }
+        state.isBusy = true
+        return true
+      }
+      switch isFirst {
+      case nil: job.answer(.failure(StoreError.overloaded))
+      case true?: next()
+      case false?: break
+      }
+    }
+  }
+
   private func next() {
     lanes.submit { [self] connection in
+      let job = state.withLock { $0.appending.isEmpty ? nil : $0.appending.removeFirst() }
+      if let job {
+        switch connection {
+        case .success(let connection): runner.append(job, connection, lanes: lanes, ended)
+        case .failure(let error):
+          job.answer(.failure(StoreFailure.public(error)))
+          ended()
+        }
+        return
+      }
       let batch = state.withLock { state in
         let batch = Array(state.waiting.prefix(Self.batchLimit))
         state.waiting.removeFirst(batch.count)
@@ -106,7 +153,7 @@ final class DecisionBatcher: Sendable {
 
   private func ended() {
     let more = state.withLock { state in
-      state.isBusy = !state.waiting.isEmpty
+      state.isBusy = !state.waiting.isEmpty || !state.appending.isEmpty
       return state.isBusy
     }
     if more { next() }

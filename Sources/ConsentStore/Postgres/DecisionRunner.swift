@@ -1,5 +1,6 @@
 internal import ConsentCore
 internal import Postgres
+internal import ProofLog
 internal import Synchronization
 
 /// Takes and logs the decisions of one batch in one transaction.
@@ -7,20 +8,22 @@ internal import Synchronization
 /// INVARIANT (I1): nothing is answered before its records are known to be committed. If that cannot
 /// be found out behind the batch's own row, the answer is "unavailable".
 final class DecisionRunner: Sendable {
-  private struct Log {
-    var id: ID<DecisionLog> = PostgresConsentStore.randomID()
-    var nextLeaf: UInt64 = 0
+  struct Log {
+    var state = LogState(.run)
+    /// The batch that the log ends with; `nil` while it is empty.
+    var last: (firstLeaf: UInt64, id: PostgresUUID)?
     /// The last head seen: a feed that went back, even if it grew past again, ends the log.
     var seen = FeedHead.empty
   }
 
   private typealias Call = DecisionBatcher.Call
+  private typealias Decided = (call: Call, entries: Result<[DecisionEntry], any Error>)
   private typealias Outcome = Result<[LoggedDecision], any Error>
 
-  private let organization: OrganizationID
-  private let clock: any WallClock
-  private let keys: KeyRing
-  private let log = Mutex(Log())
+  let organization: OrganizationID
+  let clock: any WallClock
+  let keys: KeyRing
+  let log = Mutex(Log())
 
   init(_ organization: OrganizationID, clock: any WallClock, keys: KeyRing) {
     self.organization = organization
@@ -56,32 +59,33 @@ final class DecisionRunner: Sendable {
   /// A batch whose COMMIT was not answered.
   private struct Unresolved: Sendable {
     var batch: DecisionBatch
-    var answers: [(call: DecisionBatcher.Call, outcome: Result<[LoggedDecision], any Error>)]
+    var decided: [Decided]
   }
 
   private func attempt(
     _ calls: [Call], _ connection: PostgresConnection, committing: (Unresolved) -> Void
   ) throws {
-    var answers: [(call: Call, outcome: Outcome)] = []
+    var decided: [Decided] = []
     var taken: DecisionBatch?
     try connection.transaction(isolation: .repeatableRead) { connection in
       let entry = try TransactionEntry.read(connection, organization)
       try followHead(entry.head, connection)
       let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
-      let decided = try calls.map { call in (call, try entries(call, view)) }
-      let (id, first) = log.withLock { ($0.id, $0.nextLeaf) }
+      decided = try calls.map { call in (call, try entries(call, view)) }
+      let items = decided.flatMap { (try? $0.entries.get()) ?? [] }
+        .map { DecisionBatch.Item(entry: $0, head: entry.head) }
+      guard !items.isEmpty else { return }
       let batch = try DecisionBatch(
-        entries: decided.flatMap { (try? $0.1.get()) ?? [] }, log: id, firstLeaf: first,
-        head: entry.head, organization: organization)
-      answers = Self.share(batch, among: decided)
-      guard !batch.logged.isEmpty else { return }
+        items, onto: log.withLock { $0.state }, head: entry.head, organization: organization)
       let results = try connection.pipeline { try batch.insert(into: &$0, recorded: view.now) }
       if let failure = results.firstFailure { throw failure }
       taken = batch
-      committing(Unresolved(batch: batch, answers: answers))
+      committing(Unresolved(batch: batch, decided: decided))
     }
     if let taken { advance(past: taken) }
-    for (call, outcome) in answers { call.answer(outcome) }
+    for (call, outcome) in share(taken?.signed(by: keys.signer) ?? [], among: decided) {
+      call.answer(outcome)
+    }
   }
 
   /// A call's own error is its own; an error of the database is everybody's.
@@ -97,10 +101,10 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  private static func share(
-    _ batch: DecisionBatch, among decided: [(Call, Result<[DecisionEntry], any Error>)]
+  private func share(
+    _ logged: [LoggedDecision], among decided: [Decided]
   ) -> [(call: Call, outcome: Outcome)] {
-    var rest = batch.logged[...]
+    var rest = logged[...]
     return decided.map { call, entries in
       let outcome = entries.map { entries in
         defer { rest = rest.dropFirst(entries.count) }
@@ -123,14 +127,15 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  private func advance(past batch: DecisionBatch) {
+  func advance(past batch: DecisionBatch) {
     log.withLock { log in
-      guard log.id == batch.log else { return }
-      log.nextLeaf = batch.firstLeaf + UInt64(batch.logged.count)
+      guard log.state.id == batch.log else { return }
+      log.state = batch.after
+      log.last = (batch.firstLeaf, batch.id)
     }
   }
 
-  private func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
+  func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
 
   private func answer(_ calls: [Call], _ outcome: Outcome) {
     for call in calls { call.answer(outcome.mapError { StoreFailure.public($0) }) }
@@ -157,30 +162,41 @@ final class DecisionRunner: Sendable {
     }
   }
 
+  private func resolve(
+    _ unresolved: Unresolved, lanes: PostgresLanes, _ ended: @escaping @Sendable () -> Void
+  ) {
+    resolve(unresolved.batch, lanes: lanes) { [self] outcome in
+      switch outcome {
+      case .success:
+        let logged = unresolved.batch.signed(by: keys.signer)
+        for (call, outcome) in share(logged, among: unresolved.decided) { call.answer(outcome) }
+      case .failure(let error): answer(unresolved.decided.map(\.call), .failure(error))
+      }
+      ended()
+    }
+  }
+
   /// Finds out, behind the row that the batch itself wrote, whether it stands.
   ///
   /// Inserting the same row waits for a transaction that still holds it. If the row becomes ours,
   /// the batch can never stand any more; if it is the batch's, the batch stands, and the answers
   /// leave after this transaction, which wrote too, has committed. Either way the log ends here.
-  private func resolve(
-    _ unresolved: Unresolved, lanes: PostgresLanes, _ ended: @escaping @Sendable () -> Void
+  func resolve(
+    _ batch: DecisionBatch, lanes: PostgresLanes,
+    _ resolved: @escaping @Sendable (Result<Void, any Error>) -> Void
   ) {
     endLog()
     lanes.submit { [self] connection in
       do {
-        let stands = try claim(unresolved.batch, connection.get())
-        for (call, outcome) in unresolved.answers {
-          call.answer(
-            stands
-              ? outcome
-              : .failure(StoreError.unavailable("the decision was not recorded; ask again")))
+        guard try claim(batch, connection.get()) else {
+          throw StoreError.unavailable("the decision was not recorded; ask again")
         }
+        resolved(.success(()))
+      } catch let error as StoreError {
+        resolved(.failure(error))
       } catch {
-        answer(
-          unresolved.answers.map(\.call),
-          .failure(StoreError.unavailable("whether the decision was recorded is unknown")))
+        resolved(.failure(StoreError.unavailable("whether the decision was recorded is unknown")))
       }
-      ended()
     }
   }
 
@@ -190,7 +206,8 @@ final class DecisionRunner: Sendable {
       let results = try connection.pipeline { pipeline in
         _ = try TransactionEntry.enter(&pipeline, organization)
         try pipeline.execute(
-          .claimBatch, organization, batch.log, column(batch.firstLeaf), claim,
+          .claimBatch, organization, batch.log, column(batch.firstLeaf),
+          column(batch.before.epoch), batch.before.tree.root.bytes, claim,
           column(batch.head.position), batch.head.chain, clock.now())
         try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
       }
@@ -206,16 +223,17 @@ final class DecisionRunner: Sendable {
 
 extension PostgresStatement {
   fileprivate static let claimBatch = PostgresStatement(
-    name: "claim_decision_log_batch",
+    name: "claim_proof_log_batch",
     sql: """
-      INSERT INTO decision_log_batch
-        (organization_id, log_id, first_leaf, count, batch_id, position, chain, recorded)
-      VALUES ($1, $2, $3, 0, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+      INSERT INTO proof_log_batch
+        (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
+          decided_from, decided_until, is_long, recorded, records)
+      VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9, $9, false, $9, '') ON CONFLICT DO NOTHING
       """)
   fileprivate static let batchID = PostgresStatement(
-    name: "decision_log_batch_id",
+    name: "proof_log_batch_id",
     sql: """
-      SELECT batch_id FROM decision_log_batch
+      SELECT batch_id FROM proof_log_batch
       WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $3
       """)
   fileprivate static let putClaim = PostgresStatement(

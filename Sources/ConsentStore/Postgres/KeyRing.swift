@@ -1,5 +1,6 @@
 internal import ConsentCore
 internal import Crypto
+internal import ProofLog
 internal import Synchronization
 
 /// Seals demographics and hashes what they are found by, with an organization's own data keys.
@@ -11,6 +12,8 @@ final class KeyRing: Sendable {
     case lookup = 2
   }
 
+  /// Signs the roots of logs; `nil`: receipts are not signed.
+  let signer: LogSigner?
   private let masters: [SymmetricKey]
   private let unwrapped = Mutex<[OrganizationID: DataKeys]>([:])
 
@@ -20,10 +23,11 @@ final class KeyRing: Sendable {
   }
 
   /// - Parameter masters: 32 bytes each; the first wraps new data keys, all unwrap.
-  init(masters: [[UInt8]]) throws {
+  init(masters: [[UInt8]], signer: LogSigner? = nil) throws {
     guard !masters.isEmpty, masters.allSatisfy({ $0.count == 32 }) else {
       throw StoreError.unavailable("a master key has 32 bytes; check the configured key")
     }
+    self.signer = signer
     self.masters = masters.map { SymmetricKey(data: $0) }
   }
 

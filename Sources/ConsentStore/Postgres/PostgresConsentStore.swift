@@ -1,5 +1,6 @@
 public import ConsentCore
 public import Postgres
+public import ProofLog
 
 /// The product's store: PostgreSQL 15 or later, one transaction a change.
 ///
@@ -8,6 +9,8 @@ public final class PostgresConsentStore: ConsentStore {
   public struct Options: Sendable {
     /// 32 bytes each, from outside the database. The first wraps new data keys; all unwrap.
     public var masterKeys: [[UInt8]]
+    /// Signs the roots of this node's logs; `nil`: receipts are not signed.
+    public var logSigner: LogSigner?
     public var readLanes: Int
     public var writeLanes: Int
     public var decisionLanes: Int
@@ -21,11 +24,13 @@ public final class PostgresConsentStore: ConsentStore {
     public var probeTimeout: Duration
 
     public init(
-      masterKeys: [[UInt8]], readLanes: Int = 4, writeLanes: Int = 2, decisionLanes: Int = 2,
+      masterKeys: [[UInt8]], logSigner: LogSigner? = nil, readLanes: Int = 4, writeLanes: Int = 2,
+      decisionLanes: Int = 2,
       decisionQueueLimit: Int = 10_000, resolutionTimeout: Duration = .seconds(10),
       readTimeout: Duration = .seconds(25), probeTimeout: Duration = .seconds(2)
     ) {
       self.masterKeys = masterKeys
+      self.logSigner = logSigner
       self.readLanes = readLanes
       self.writeLanes = writeLanes
       self.decisionLanes = decisionLanes
@@ -53,7 +58,8 @@ public final class PostgresConsentStore: ConsentStore {
     var configuration = configuration
     configuration.searchPath = "consentd"
     let store = PostgresConsentStore(
-      configuration, clock: clock, options: options, keys: try KeyRing(masters: options.masterKeys))
+      configuration, clock: clock, options: options,
+      keys: try KeyRing(masters: options.masterKeys, signer: options.logSigner))
     do {
       try await store.reads.run { connection in
         try Migrator().verify(connection)
@@ -98,6 +104,12 @@ public final class PostgresConsentStore: ConsentStore {
     _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
   ) async throws -> [LoggedDecision] {
     try await deciders.decide(organization, body)
+  }
+
+  public func append(
+    _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    try await deciders.append(organization, taken, if: condition)
   }
 
   public func organizations() async throws -> [OrganizationSettings] {

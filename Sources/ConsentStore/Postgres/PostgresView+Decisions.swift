@@ -2,16 +2,18 @@ internal import ConsentCore
 internal import Postgres
 
 extension PostgresView {
+  /// Signed before the commit, because the reply, which is stored with it, holds the receipt; it
+  /// leaves after the commit only.
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] {
     guard let log else { throw InvalidChange("a read logs no decisions") }
     guard !entries.isEmpty else { return [] }
-    let first = try nextLeaf ?? connection.execute(.leafCount, id, log).single().unsigned(0)
     let batch = try DecisionBatch(
-      entries: entries, log: log, firstLeaf: first, head: head, organization: id)
+      entries.map { DecisionBatch.Item(entry: $0, head: head) }, onto: log, head: head,
+      organization: id)
     let results = try connection.pipeline { try batch.insert(into: &$0, recorded: now) }
     if let failure = results.firstFailure { throw failure }
-    nextLeaf = first + UInt64(entries.count)
-    return batch.logged
+    self.log = batch.after
+    return batch.signed(by: keys.signer)
   }
 
   /// In one round trip, however many there are.
@@ -29,29 +31,84 @@ extension PostgresView {
   }
 
   func decision(_ id: DecisionID) throws -> LoggedDecision? {
+    guard let leaf = Int64(exactly: id.leaf) else { return nil }
+    guard let batch = try packedBatch(holding: id) else {
+      return try connection.execute(.decision, self.id, id.log, leaf).first
+        .map { try LoggedDecision($0) }
+    }
+    guard var found = try batch.decisions().first(where: { $0.id == id }) else { return nil }
+    if let signer = keys.signer, let receipt = found.receipt {
+      found.receipt?.signature = receipt.signature(
+        by: signer, organization: self.id, log: id.log)
+    }
+    return found
+  }
+
+  /// `nil` if the leaf is in no batch.
+  private func packedBatch(holding id: DecisionID) throws -> PackedBatch? {
     guard let leaf = Int64(exactly: id.leaf),
-      let row = try connection.execute(.decision, self.id, id.log, leaf).first
+      let row = try connection.execute(.packedBatch, self.id, id.log, leaf).first
     else { return nil }
-    return try LoggedDecision(row)
+    let batch = try PackedBatch(row)
+    return id.leaf < batch.receipt.treeSize ? batch : nil
   }
 
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
+    var (old, packed) = (
+      UnpackedDecisions(connection, id, filter), PackedDecisions(connection, id, filter)
+    )
     var found: [LoggedDecision] = []
-    var (at, log, leaf) = (Instant.distantPast, ID<DecisionLog>(high: 0, low: 0), Int64(-1))
+    var (first, second) = (try old.pop(), try packed.pop())
     while found.count < limit {
-      let page = try connection.execute(
-        .decisions, id, filter.from ?? .distantPast, filter.until, at, log, leaf,
-        filter.positionFrom.map { try column($0) } ?? 0,
-        filter.positionUntil.map { try column($0) })
-      for row in page.rows {
-        let logged = try LoggedDecision(row)
-        (at, log, leaf) = (try row.get(7), logged.id.log, try column(logged.id.leaf))
-        if filter.matches(logged) { found.append(logged) }
-        if found.count == limit { return found }
+      if let a = first, second.map(a.isListed) ?? true {
+        found.append(a)
+        first = try old.pop()
+      } else if let b = second {
+        found.append(b)
+        second = try packed.pop()
+      } else {
+        break
       }
-      guard page.rowCount == decisionPageSize else { break }
     }
     return found
+  }
+}
+
+/// The decisions logged one a row, before batches were packed, in order of (instant, log, leaf).
+private struct UnpackedDecisions {
+  let connection: PostgresConnection
+  let organization: OrganizationID
+  let filter: DecisionFilter
+  private var after = (Instant.distantPast, ID<DecisionLog>(high: 0, low: 0), Int64(-1))
+  private var waiting: ArraySlice<LoggedDecision> = []
+  private var isComplete = false
+
+  init(
+    _ connection: PostgresConnection, _ organization: OrganizationID, _ filter: DecisionFilter
+  ) {
+    self.connection = connection
+    self.organization = organization
+    self.filter = filter
+  }
+
+  mutating func pop() throws -> LoggedDecision? {
+    while waiting.isEmpty, !isComplete { try readPage() }
+    return waiting.popFirst()
+  }
+
+  private mutating func readPage() throws {
+    let page = try connection.execute(
+      .decisions, organization, filter.from ?? .distantPast, filter.until, after.0, after.1,
+      after.2, filter.positionFrom.map { try column($0) } ?? 0,
+      filter.positionUntil.map { try column($0) })
+    var read: [LoggedDecision] = []
+    for row in page.rows {
+      let logged = try LoggedDecision(row)
+      after = (try row.get(7), logged.id.log, try column(logged.id.leaf))
+      if filter.matches(logged) { read.append(logged) }
+    }
+    waiting = read[...]
+    isComplete = page.rowCount < decisionPageSize
   }
 }
 
@@ -63,7 +120,8 @@ extension LoggedDecision {
     let (log, _, record, position, chain, known, factPosition) = try row.decode(
       ID<DecisionLog>.self, Int64.self, [UInt8].self, Int64.self, [UInt8]?.self, Instant?.self,
       Int64?.self)
-    guard let entry = DecisionBatch.unpack(record) else {
+    guard record.first == 1, let entry: DecisionEntry = RecordBody.decode(Array(record.dropFirst()))
+    else {
       throw StoreError.unreadable("a decision record")
     }
     var head = FeedHead.empty
@@ -84,11 +142,11 @@ extension PostgresStatement {
     FROM decision_log d
     LEFT JOIN feed f ON f.organization_id = d.organization_id AND f.position = d.position
     """
-  fileprivate static let leafCount = PostgresStatement(
-    name: "leaf_count",
-    sql: """
-      SELECT COALESCE(max(leaf) + 1, 0) FROM decision_log
-      WHERE organization_id = $1 AND log_id = $2
+  fileprivate static let packedBatch = PostgresStatement(
+    name: "packed_batch",
+    sql: packedColumns + """
+       WHERE organization_id = $1 AND log_id = $2 AND first_leaf <= $3 AND count > 0
+      ORDER BY first_leaf DESC LIMIT 1
       """)
   fileprivate static let decision = PostgresStatement(
     name: "decision",

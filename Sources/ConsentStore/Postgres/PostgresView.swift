@@ -13,10 +13,8 @@ final class PostgresView: FactWriter {
   var head: FeedHead
   let now: Instant
   let caller: String
-  /// The log that this node's writes append to; reads have none.
-  let log: ID<DecisionLog>?
-  /// `nil` until the first entry is logged in this transaction.
-  var nextLeaf: UInt64?
+  /// The log of this change, which nothing else appends to; reads have none.
+  var log: LogState?
 
   init(
     _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,
@@ -28,7 +26,7 @@ final class PostgresView: FactWriter {
     head = entry.head
     now = max(clock, entry.head.known)
     self.caller = caller
-    self.log = log
+    self.log = log.map { LogState(.change, id: $0) }
   }
 
   var id: OrganizationID { organization.id }
@@ -87,15 +85,7 @@ final class PostgresView: FactWriter {
 
   func feed(after position: UInt64, limit: Int) throws -> [FeedRow] {
     try connection.execute(.feedAfter, id, column(position), Int64(max(0, limit)))
-      .rows.map { row in
-        let json: PostgresJSON = try row.get(4)
-        guard let event: FeedEvent = RecordBody.decode(json.utf8) else {
-          throw StoreError.unreadable("the event of a feed row")
-        }
-        return FeedRow(
-          position: try row.unsigned(0), chain: try row.get(1), known: try row.get(2),
-          eventID: try row.get(3), event: event, by: try row.get(5))
-      }
+      .rows.map { try FeedRow($0, from: 0) }
   }
 
   func head(at position: UInt64) throws -> FeedHead? {
@@ -155,9 +145,23 @@ extension RecordSubject {
 
 extension FeedHead {
   /// From the columns position, chain, known and fact_position.
-  init(_ row: PostgresRow) throws {
+  init(_ row: PostgresRow, from column: Int = 0) throws {
     self.init(
-      position: try row.unsigned(0), chain: try row.get(1), known: try row.get(2),
-      factPosition: try row.unsigned(3))
+      position: try row.unsigned(column), chain: try row.get(column + 1),
+      known: try row.get(column + 2), factPosition: try row.unsigned(column + 3))
+  }
+}
+
+extension FeedRow {
+  /// From the columns position, chain, known, event_id, event and recorded_by.
+  init(_ row: PostgresRow, from column: Int) throws {
+    let json: PostgresJSON = try row.get(column + 4)
+    guard let event: FeedEvent = RecordBody.decode(json.utf8) else {
+      throw StoreError.unreadable("the event of a feed row")
+    }
+    self.init(
+      position: try row.unsigned(column), chain: try row.get(column + 1),
+      known: try row.get(column + 2), eventID: try row.get(column + 3), event: event,
+      by: try row.get(column + 5))
   }
 }

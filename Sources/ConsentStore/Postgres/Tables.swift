@@ -148,12 +148,6 @@ extension Table {
       "recorded": "timestamptz", "recorded_by": "text", "body": "jsonb",
     ])
 
-  static let decisionLog = Table(
-    "decision_log",
-    [
-      "log_id": "uuid", "leaf": "bigint", "position": "bigint", "decided_at": "timestamptz",
-      "record": "bytea",
-    ])
   static let patientLookup = Table(
     "patient_lookup", ["hash": "bytea", "patient_id": "uuid", "version": "integer"])
 }

@@ -1,0 +1,127 @@
+public import ConsentCore
+public import ConsentStore
+internal import Synchronization
+
+/// Takes decisions on facts in memory, and answers none before the database has confirmed that the
+/// facts are still so and has made the decision's record durable: one round trip a batch.
+///
+/// INVARIANT (I1): nothing is returned before its record is committed.
+/// INVARIANT (I2): a decision rests on facts as they were when its request arrived, or later: it is
+/// appended only if no fact changed above the position it was taken at, in a snapshot taken after
+/// the arrival; or it was taken at a head that was read after the arrival.
+public final class Checker: Sendable {
+  public struct Options: Sendable {
+    /// The most images an organization's index holds; about a kilobyte each.
+    public var indexedImages: Int
+    /// Calls of one organization that may wait.
+    public var queueLimit: Int
+    /// Calls that share a batch, so that none waits long for the others.
+    public var batchLimit: Int
+    /// Patients read at once when the register is read ahead.
+    public var preloadPage: Int
+
+    public init(
+      indexedImages: Int = 500_000, queueLimit: Int = 10_000, batchLimit: Int = 512,
+      preloadPage: Int = 64
+    ) {
+      self.indexedImages = indexedImages
+      self.queueLimit = queueLimit
+      self.batchLimit = batchLimit
+      self.preloadPage = preloadPage
+    }
+  }
+
+  private let store: any ConsentStore
+  private let clock: any WallClock
+  private let options: Options
+  private let deviation: Deviation
+  private let report: @Sendable (CheckerReport) -> Void
+  private let organizations = Mutex<[OrganizationID: OrganizationChecker]>([:])
+
+  /// - Parameters:
+  ///   - mutant: a broken behaviour, in debug builds only.
+  ///   - report: told of what an operator should know.
+  public init(
+    store: any ConsentStore, clock: any WallClock, options: Options = Options(),
+    mutant: CheckingMutant? = nil,
+    report: @escaping @Sendable (CheckerReport) -> Void = { _ in }
+  ) {
+    self.store = store
+    self.clock = clock
+    self.options = options
+    deviation = Deviation(mutant)
+    self.report = report
+  }
+
+  /// Decides and logs.
+  ///
+  /// - Parameters:
+  ///   - images: whose facts `body` asks for, one image at a time.
+  ///   - identifiers: by which it names patients.
+  ///   - atLeast: a position that the answer must not be older than.
+  ///   - body: takes the decisions. May run several times, and on another reader than the index's;
+  ///     it must have no effect but what it returns.
+  /// - Throws: what `body` throws on a view of the database; `StoreError.overloaded` when the queue
+  ///   is full; `StoreError.unavailable` when the database cannot answer, or the organization's
+  ///   feed may not be trusted; `CancellationError` when the caller's task ends first. A batch is
+  ///   not cancelled by that.
+  public func decide(
+    _ organization: OrganizationID, images: [ImageKey], identifiers: [Identifier] = [],
+    atLeast: UInt64 = 0,
+    _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
+  ) async throws -> [LoggedDecision] {
+    let checker = checker(of: organization)
+    let handle = CancellableCall()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        let call = CheckCall(
+          images: images, identifiers: identifiers, atLeast: atLeast, body: body, continuation)
+        guard handle.made(call) else { return call.fail(CancellationError()) }
+        checker.submit(call)
+      }
+    } onCancel: {
+      handle.cancel()
+    }
+  }
+
+  /// Something was changed on this node: the index looks before the next question does.
+  public func changed(_ organization: OrganizationID) {
+    organizations.withLock { $0[organization] }?.lookAhead()
+  }
+
+  /// Begins to read the whole registers of organizations into their indexes, in the background and
+  /// one after the other.
+  public func preload(_ organizations: [OrganizationID]) {
+    Task { [self] in
+      for organization in organizations { await checker(of: organization).preload() }
+    }
+  }
+
+  /// Images in the organization's index now, and how far it has followed the feed.
+  public func state(of organization: OrganizationID) -> (images: Int, position: UInt64) {
+    organizations.withLock { $0[organization] }?.indexed ?? (0, 0)
+  }
+
+  private func checker(of organization: OrganizationID) -> OrganizationChecker {
+    organizations.withLock { organizations in
+      if let known = organizations[organization] { return known }
+      let new = OrganizationChecker(
+        organization, store: store, clock: clock, options: options, deviation: deviation,
+        report: report)
+      organizations[organization] = new
+      return new
+    }
+  }
+}
+
+/// What an operator should know of an index.
+public enum CheckerReport: Sendable {
+  case preloading(OrganizationID, images: Int)
+  /// `isWhole`: the index holds the whole register; otherwise it is full, or reading failed.
+  case preloaded(OrganizationID, images: Int, isWhole: Bool)
+  /// The feed is not the one followed so far (a restored backup, a lost fail-over): everything is
+  /// read anew.
+  case historyReplaced(OrganizationID)
+  /// The feed holds what this version does not know: it answers nothing for the organization.
+  case stopped(OrganizationID, why: String)
+}

@@ -1,0 +1,26 @@
+internal import ConsentCore
+
+/// An image key in 128 bits: two SipHashes of its text under keys drawn at random for this process,
+/// so that nobody can choose keys that collide. The entry keeps the whole key, and a collision is
+/// an image that is not in the index.
+struct ImageDigest: Hashable, Sendable {
+  private let high: UInt64
+  private let low: UInt64
+
+  private static let keys = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
+
+  init(_ key: ImageKey) {
+    var first = Hasher()
+    first.combine(Self.keys.0)
+    first.combine(key)
+    high = UInt64(bitPattern: Int64(first.finalize()))
+    var second = Hasher()
+    second.combine(Self.keys.1)
+    second.combine(key)
+    low = UInt64(bitPattern: Int64(second.finalize()))
+  }
+
+  static func == (a: ImageDigest, b: ImageDigest) -> Bool { a.high == b.high && a.low == b.low }
+
+  func hash(into hasher: inout Hasher) { hasher.combine(low) }
+}

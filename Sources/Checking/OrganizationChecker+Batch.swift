@@ -1,0 +1,268 @@
+internal import ConsentCore
+internal import ConsentStore
+internal import Synchronization
+
+// Batches: sealed, taken on the index, validated and logged in one round trip.
+extension OrganizationChecker {
+  private enum Work {
+    case group(ReadGroup)
+    case sealed([CheckCall])
+  }
+
+  func batches() async {
+    while let work = nextWork() {
+      switch work {
+      case .group(let group): await log(group)
+      case .sealed(let calls): await check(calls)
+      }
+    }
+  }
+
+  private func nextWork() -> Work? {
+    state.withLock { state in
+      if !state.read.isEmpty { return .group(state.read.removeFirst()) }
+      guard !state.arrived.isEmpty else {
+        state.isBatching = false
+        return nil
+      }
+      let sealed = Array(state.arrived.prefix(options.batchLimit))
+      state.arrived.removeFirst(sealed.count)
+      return .sealed(sealed)
+    }
+  }
+
+  // MARK: Questions that the index answers
+
+  /// A question with its decisions.
+  private struct Taken {
+    var call: CheckCall
+    var entries: [DecisionEntry]
+  }
+
+  /// INVARIANT (I2): the calls had arrived before the snapshot of each append here.
+  private func check(_ calls: [CheckCall]) async {
+    guard var (head, taken) = take(calls) else { return }
+    do {
+      var outcome = try await append(
+        taken, at: head,
+        AppendCondition(unlessFactsChangedAbove: condition(head), after: head.position))
+      if case .behind(let following) = outcome {
+        let first = head
+        let behind = taken.map(\.call)
+        try await follow(following, after: head)
+        guard let again = take(behind, notBefore: following.head) else { return }
+        // That head was read after the calls had arrived: no further condition, no third round.
+        (head, taken) = again
+        let logged = deviation.isOn(.reusePosition) ? first : head
+        outcome = try await append(
+          taken, at: logged, AppendCondition(unlessFactsChangedAbove: nil, after: head.position))
+      }
+      await end(taken, at: head, outcome)
+    } catch {
+      failed(taken.map(\.call), error)
+    }
+  }
+
+  private func condition(_ head: FeedHead) -> UInt64? {
+    if deviation.isOn(.skipHeadValidation) { return nil }
+    if deviation.isOn(.compareWithApplied) {
+      return state.withLock { $0.index.applied?.position } ?? head.position
+    }
+    return head.position
+  }
+
+  /// Takes the decisions of those calls whose facts are in the index, all at its one position; the
+  /// others go their way.
+  ///
+  /// - Parameter notBefore: a head that the index must have reached; what it has not goes to be read.
+  /// - Returns: `nil` if nothing is left to be logged.
+  private func take(
+    _ calls: [CheckCall], notBefore: FeedHead? = nil
+  ) -> (head: FeedHead, taken: [Taken])? {
+    guard let held = look(up: calls, notBefore: notBefore) else { return nil }
+    let now = instant(at: held.head)
+    var taken: [Taken] = []
+    taken.reserveCapacity(held.found.count)
+    for found in held.found {
+      let call = found.call
+      let view = IndexView(
+        held.settings, at: held.head, now: now, found.entries, identifiers: found.identifiers,
+        earlier: found.earlier)
+      guard let decided = try? call.body(view), !decided.isEmpty else {
+        // What was refused on the index has been confirmed by nothing yet.
+        fallBack(call)
+        continue
+      }
+      taken.append(Taken(call: call, entries: decided))
+    }
+    return taken.isEmpty ? nil : (held.head, taken)
+  }
+
+  /// One look under the lock for all calls, so that they share a position.
+  private func look(
+    up calls: [CheckCall], notBefore: FeedHead?
+  ) -> (settings: OrganizationSettings, head: FeedHead, found: [FoundCall])? {
+    var lacking: [CheckCall] = []
+    var found: [FoundCall] = []
+    found.reserveCapacity(calls.count)
+    let held = state.withLock { state -> (OrganizationSettings, FeedHead)? in
+      guard let settings = state.index.settings, let head = state.index.applied,
+        head.position >= notBefore?.position ?? 0
+      else {
+        lacking = calls
+        return nil
+      }
+      for call in calls where !call.isOver {
+        if let entry = state.index.found(for: call, at: head) {
+          found.append(entry)
+        } else {
+          lacking.append(call)
+        }
+      }
+      return (settings, head)
+    }
+    put(lacking, lacking: true)
+    guard let held, !found.isEmpty else { return nil }
+    return (held.0, held.1, found)
+  }
+
+  /// Brings the index up to a head that an append saw.
+  private func follow(_ following: FeedFollowing, after head: FeedHead) async throws {
+    let reaches = (following.rows.last?.position ?? head.position) == following.head.position
+    guard reaches else { return }
+    let isReplaced = state.withLock { state in
+      do throws(FactIndex.Fault) {
+        try state.index.follow(
+          following.rows, to: following.head,
+          holdsPart2: following.rows.isEmpty ? nil : following.holdsPart2)
+        return false
+      } catch {
+        return error == .historyReplaced
+      }
+    }
+    if isReplaced { begin(anewFor: []) }
+  }
+
+  // MARK: Questions whose facts were read
+
+  /// INVARIANT (I2): the head was read after the calls had arrived.
+  private func log(_ group: ReadGroup) async {
+    let fill = group.fill
+    let now = instant(at: fill.head)
+    let parts = Dictionary(
+      fill.parts.flatMap { part in part.images.map { ($0.key, part.facts(of: $0)) } },
+      uniquingKeysWith: { first, _ in first })
+    var taken: [Taken] = []
+    for call in group.calls where !call.isOver {
+      do {
+        let view = IndexView(
+          fill.settings, at: fill.head, now: now, .parts(parts), identifiers: fill.identifiers,
+          earlier: fill.heads[call.atLeast])
+        let entries = try call.body(view)
+        if entries.isEmpty {
+          fallBack(call)
+        } else {
+          taken.append(Taken(call: call, entries: entries))
+        }
+      } catch is IndexView.NotAtHand {
+        fallBack(call)
+      } catch {
+        call.fail(error)
+      }
+    }
+    guard !taken.isEmpty else { return }
+    do {
+      let outcome = try await append(
+        taken, at: fill.head,
+        AppendCondition(unlessFactsChangedAbove: nil, after: fill.head.position))
+      await end(taken, at: fill.head, outcome)
+    } catch {
+      failed(taken.map(\.call), error)
+    }
+  }
+
+  // MARK: The log
+
+  private func append(
+    _ taken: [Taken], at head: FeedHead, _ condition: AppendCondition
+  ) async throws -> AppendOutcome {
+    if let why = state.withLock({ $0.stopped }) { throw StoreError.unavailable(why) }
+    var condition = condition
+    #if DEBUG
+      if deviation.isOn(.ignoreLogTail) { condition.forgetLogTail() }
+      if deviation.isOn(.answerBeforeCommit) { answerUnlogged(taken, at: head) }
+    #endif
+    return try await store.append(
+      organization, TakenDecisions(taken.flatMap(\.entries), at: head), if: condition)
+  }
+
+  #if DEBUG
+    private func answerUnlogged(_ taken: [Taken], at head: FeedHead) {
+      for taken in taken {
+        let logged = taken.entries.map {
+          LoggedDecision(
+            id: DecisionID(log: ID(high: 0, low: 0), leaf: 0), entry: $0, head: head)
+        }
+        taken.call.answer(.success(logged))
+      }
+    }
+  #endif
+
+  private func end(_ taken: [Taken], at head: FeedHead, _ outcome: AppendOutcome) async {
+    switch outcome {
+    case .logged(let logged, let following):
+      // Answers leave first: what the feed holds above them is not theirs.
+      var rest = logged[...]
+      for taken in taken {
+        let own = rest.prefix(taken.entries.count)
+        rest = rest.dropFirst(own.count)
+        guard own.count == taken.entries.count else {
+          taken.call.fail(StoreError.unavailable("the log lacks a record; ask again"))
+          continue
+        }
+        taken.call.answer(.success(Array(own)))
+      }
+      if let following, !following.rows.isEmpty { try? await follow(following, after: head) }
+    case .behind:
+      // An append without a condition cannot be behind.
+      failed(taken.map(\.call), StoreError.unavailable("the register changes too fast; ask again"))
+    case .historyReplaced: begin(anewFor: taken.map(\.call))
+    }
+  }
+}
+
+/// A call with all that it asks for.
+struct FoundCall {
+  var call: CheckCall
+  var entries: IndexView.Entries
+  var identifiers: [Identifier: [PatientID]] = [:]
+  var earlier: FeedHead?
+}
+
+extension FactIndex {
+  /// All that a call asks for, or `nil` if any of it has to be read.
+  func found(for call: CheckCall, at head: FeedHead) -> FoundCall? {
+    guard call.atLeast <= head.position else { return nil }
+    var found: FoundCall
+    if call.images.count == 1 {
+      guard let entry = entry(call.images[0]) else { return nil }
+      found = FoundCall(call: call, entries: .one(entry))
+    } else {
+      var entries: [ImageKey: ImageEntry] = [:]
+      for key in call.images {
+        guard let entry = entry(key) else { return nil }
+        entries[key] = entry
+      }
+      found = FoundCall(call: call, entries: .many(entries))
+    }
+    for identifier in call.identifiers {
+      guard let patients = patients(identifiedBy: identifier) else { return nil }
+      found.identifiers[identifier] = patients
+    }
+    if call.atLeast > 0 {
+      guard let earlier = self.head(at: call.atLeast) else { return nil }
+      found.earlier = earlier
+    }
+    return found
+  }
+}

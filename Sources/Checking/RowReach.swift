@@ -1,0 +1,61 @@
+internal import ConsentCore
+
+/// What of the index a feed row concerns.
+///
+/// Where a row does not say all that it concerns, it concerns everything: too much is read again,
+/// never too little.
+enum RowReach: Equatable {
+  case nothing
+  case some(patient: PatientID?, images: [ImageKey])
+  case everything
+
+  /// The rows of image lists longer than this say only the first ones.
+  private static let completeImages = 255
+
+  init(_ event: FeedEvent) {
+    guard event.kind.changesFacts else {
+      self = .nothing
+      return
+    }
+    switch event.kind {
+    // The organization's rules, and whom a merge joins besides the survivor.
+    case .policyChanged, .formRegistered, .patientsMerged, .patientsUnmerged:
+      self = .everything
+    // Papers of any patient may name the event.
+    case .expiryEventDeclared, .expiryEventResolved: self = .everything
+    case .imageRegistered, .imageCorrected, .deidentificationDetermined,
+      .deidentificationWithdrawn:
+      self = Self.ofImages(event)
+    case .recordEnteredInError:
+      self = event.patient == nil ? Self.ofImages(event) : Self.ofPatient(event)
+    case .instrumentRecorded, .grantRevoked, .grantReinstated, .instrumentFalsified,
+      .restrictionAgreed, .restrictionEnded, .authorityEvidenceRecorded, .patientRegistered,
+      .patientCorrected, .endedGrantRevoked, .revocationNotBinding:
+      self = Self.ofPatient(event)
+    case .grantActivated, .grantExpiringSoon, .grantExpired, .emergencyOverrideUsed,
+      .expiryEventOverdue, .documentStored:
+      self = .nothing
+    }
+  }
+
+  private static func ofImages(_ event: FeedEvent) -> RowReach {
+    guard !event.images.isEmpty, event.images.count <= completeImages else { return .everything }
+    return .some(patient: event.patient, images: event.images)
+  }
+
+  /// All that is recorded of a patient concerns the patient's circle, and what was ever merged is
+  /// one circle. An entry in error may name an image besides.
+  private static func ofPatient(_ event: FeedEvent) -> RowReach {
+    guard let patient = event.patient else { return .everything }
+    return .some(
+      patient: patient, images: event.kind == .recordEnteredInError ? event.images : [])
+  }
+
+  /// Whether a change of what a patient is called by may lie in it.
+  static func changesIdentifiers(_ event: FeedEvent) -> Bool {
+    switch event.kind {
+    case .patientRegistered, .patientCorrected, .patientsMerged, .patientsUnmerged: true
+    default: false
+    }
+  }
+}

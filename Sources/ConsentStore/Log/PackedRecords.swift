@@ -1,0 +1,57 @@
+internal import ConsentCore
+internal import ProofLog
+
+/// The records of one batch in one array: each with its length in front, 32 bits, big-endian.
+struct PackedRecords: Sendable {
+  private(set) var bytes: [UInt8] = []
+  private(set) var count = 0
+
+  /// Encodes `items` as the next leaves of `state` and appends them to its tree.
+  init(
+    _ items: [DecisionBatch.Item], onto state: inout LogState, organization: OrganizationID
+  ) throws {
+    var form = CanonicalBytes(reserving: items.count * 384)
+    for item in items {
+      let id = DecisionID(log: state.id, leaf: state.nextLeaf)
+      let start = form.beginSized()
+      LogRecord.append(
+        to: &form, entry: item.entry, id: id, head: item.head, organization: organization)
+      guard form.endSized(start), state.tree.append(.leaf(form.bytes[(start + 4)...])) else {
+        throw InvalidChange("a decision record or its log is too long to be stored")
+      }
+    }
+    bytes = form.bytes
+    count = items.count
+  }
+
+  /// Takes stored bytes apart.
+  /// - Returns: `nil` unless they are exactly `count` records.
+  static func split(_ bytes: [UInt8], count: Int) -> [ArraySlice<UInt8>]? {
+    var records: [ArraySlice<UInt8>] = []
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      guard rest.count >= 4 else { return nil }
+      let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
+      rest = rest.dropFirst(4)
+      guard rest.count >= length else { return nil }
+      records.append(rest.prefix(length))
+      rest = rest.dropFirst(length)
+    }
+    return records.count == count ? records : nil
+  }
+}
+
+extension CanonicalBytes {
+  /// Leaves room for the length of what follows.
+  mutating func beginSized() -> Int {
+    defer { append(UInt32(0)) }
+    return bytes.count
+  }
+
+  /// - Returns: `false` if what followed is longer than 32 bits can tell.
+  mutating func endSized(_ start: Int) -> Bool {
+    guard let length = UInt32(exactly: bytes.count - start - 4) else { return false }
+    overwrite(length, at: start)
+    return true
+  }
+}

@@ -1,0 +1,192 @@
+internal import ConsentCore
+internal import Postgres
+internal import ProofLog
+internal import Synchronization
+
+// Decisions taken on the index: condition, append and what the feed holds above, in one statement
+// and one round trip.
+extension DecisionRunner {
+  typealias Appending = DecisionBatcher.Appending
+
+  /// Answers the job, then calls `ended`.
+  func append(
+    _ job: Appending, _ connection: PostgresConnection, lanes: PostgresLanes,
+    isSecondTry: Bool = false, _ ended: @escaping @Sendable () -> Void
+  ) {
+    var unresolved: DecisionBatch?
+    do {
+      job.answer(.success(try attempt(job, connection) { unresolved = $0 }))
+      ended()
+    } catch {
+      let failure = error as? PostgresError
+      if !isSecondTry, failure?.isRetryable == true {
+        // Nothing was logged; a connection that was lost is replaced by the lane.
+        return lanes.submit { [self] connection in
+          switch connection {
+          case .success(let connection):
+            append(job, connection, lanes: lanes, isSecondTry: true, ended)
+          case .failure(let error):
+            job.answer(.failure(StoreFailure.public(error)))
+            ended()
+          }
+        }
+      }
+      guard let unresolved, failure?.outcomeUnknown == true else {
+        job.answer(.failure(StoreFailure.public(error)))
+        return ended()
+      }
+      resolve(unresolved, lanes: lanes) { [self] outcome in
+        job.answer(outcome.map { .logged(unresolved.signed(by: keys.signer), nil) })
+        ended()
+      }
+    }
+  }
+
+  /// Twice at most: where the log does not stand as this node left it, it ends here, and the batch
+  /// begins a new one.
+  private func attempt(
+    _ job: Appending, _ connection: PostgresConnection, committing: (DecisionBatch) -> Void
+  ) throws -> AppendOutcome {
+    for _ in 0..<2 {
+      let held = log.withLock { $0 }
+      let items = job.taken.entries.map { DecisionBatch.Item(entry: $0, head: job.taken.head) }
+      let batch = try DecisionBatch(
+        items, onto: held.state, head: job.taken.head, organization: organization)
+      committing(batch)
+      do {
+        let answer = try append(batch, job.condition, held, connection)
+        switch answer.verdict {
+        case .logged:
+          advance(past: batch)
+          log.withLock { $0.seen = answer.following.head }
+          return .logged(batch.signed(by: keys.signer), answer.following)
+        case .behind:
+          log.withLock { $0.seen = answer.following.head }
+          return .behind(answer.following)
+        case .historyReplaced:
+          log.withLock { $0 = Log() }
+          return .historyReplaced
+        case .logEnded: log.withLock { $0 = Log(seen: answer.following.head) }
+        }
+      } catch let error as PostgresError where error.isUniqueViolation() {
+        // Somebody wrote at our leaf: the log is not ours any more.
+        endLog()
+      }
+    }
+    throw StoreError.unavailable("no decision log can be begun; ask again")
+  }
+
+  private enum Verdict: Int32 {
+    case logged = 1
+    case behind = 2
+    case historyReplaced = 3
+    case logEnded = 4
+  }
+
+  private func append(
+    _ batch: DecisionBatch, _ condition: AppendCondition, _ held: Log,
+    _ connection: PostgresConnection
+  ) throws -> (verdict: Verdict, following: FeedFollowing) {
+    let last = condition.requiresLogTail ? held.last : nil
+    let after = try column(condition.after)
+    let results = try connection.pipelinedTransaction(isolation: .readCommitted) { pipeline in
+      _ = try TransactionEntry.enter(&pipeline, organization)
+      try batch.append(
+        into: &pipeline, recorded: max(clock.now(), batch.head.known),
+        AppendTest(
+          unlessAbove: try condition.unlessFactsChangedAbove.map { try column($0) }, after: after,
+          lastFirstLeaf: try last.map { try column($0.firstLeaf) }, lastID: last?.id,
+          seenPosition: try column(held.seen.position), seenChain: held.seen.chain))
+    }
+    try TransactionEntry.checkEntered(results.result(0))
+    let rows = try results.result(1).rows
+    guard let first = try results.result(1).first else { throw StoreError.unknownOrganization }
+    guard let verdict = Verdict(rawValue: try first.get(0)) else {
+      throw StoreError.unreadable("the outcome of an append")
+    }
+    let head = try first.get(1, as: Int64?.self) == nil ? .empty : FeedHead(first, from: 1)
+    var following = FeedFollowing(head: head, rows: [], holdsPart2: try first.get(5))
+    for row in rows where try row.get(6, as: Int64?.self) != nil {
+      following.rows.append(try FeedRow(row, from: 6))
+    }
+    return (verdict, following)
+  }
+}
+
+/// What the statement that appends a batch tests first.
+struct AppendTest {
+  var unlessAbove: Int64?
+  var after: Int64
+  /// The batch that the log must end with; `nil` while it is empty.
+  var lastFirstLeaf: Int64?
+  var lastID: PostgresUUID?
+  /// A head that this node has seen: the feed must still hold it.
+  var seenPosition: Int64
+  var seenChain: [UInt8]
+}
+
+extension DecisionBatch {
+  func append(
+    into pipeline: inout PostgresPipeline, recorded: Instant, _ test: AppendTest
+  ) throws {
+    var parameters = try parameters(recorded: recorded)
+    for value in [test.unlessAbove, test.after, test.lastFirstLeaf] { parameters.append(value) }
+    parameters.append(test.lastID)
+    parameters.append(before.tree.root.bytes)
+    parameters.append(test.seenPosition)
+    parameters.append(test.seenChain)
+    parameters.append(before.kind.rawValue)
+    try pipeline.execute(.appendBatch, parameters)
+  }
+}
+
+extension PostgresStatement {
+  /// One snapshot for everything. The organization's own row must be visible, so that an invisible
+  /// feed is never taken for one with nothing newer.
+  ///
+  /// $1 to $14 as in `insertBatch`, the columns of `proof_log_batch`.
+  fileprivate static let appendBatch = PostgresStatement(
+    name: "append_proof_log_batch",
+    sql: """
+      WITH asked AS MATERIALIZED (
+        SELECT h.position, h.chain, h.known, h.fact_position,
+          CASE
+            WHEN $8 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $8 AND chain = $9) THEN 3
+            WHEN h.fact_position > $15 THEN 2
+            WHEN $20 > 0 AND NOT EXISTS (
+              SELECT FROM feed WHERE organization_id = $1 AND position = $20 AND chain = $21) THEN 4
+            WHEN $17 IS NOT NULL AND NOT EXISTS (
+              SELECT FROM proof_log_batch
+              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $17 AND batch_id = $18
+                AND first_leaf + count = $3 AND root = $19 AND epoch = $5) THEN 4
+            ELSE 1
+          END AS verdict
+        FROM organization o
+        LEFT JOIN LATERAL (
+          SELECT position, chain, known, fact_position FROM feed WHERE organization_id = $1
+          ORDER BY position DESC LIMIT 1) h ON true
+        WHERE o.organization_id = $1
+      ), log AS (
+        INSERT INTO proof_log (organization_id, log_id, epoch, kind, started)
+        SELECT $1, $2, $5, $22, $13 FROM asked WHERE verdict = 1 AND $3 = 0
+      ), batch AS (
+        INSERT INTO proof_log_batch
+          (organization_id, log_id, first_leaf, count, epoch, root, batch_id, position, chain,
+            decided_from, decided_until, is_long, recorded, records)
+        SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
+        FROM asked WHERE verdict = 1
+      )
+      SELECT a.verdict, a.position, a.chain, a.known, a.fact_position,
+        COALESCE(a.position > $16, false) AND EXISTS (
+          SELECT FROM image_version
+          WHERE organization_id = $1 AND position <= a.position AND part2_value IS NOT NULL),
+        f.position, f.chain, f.known, f.event_id, f.event, f.recorded_by
+      FROM asked a
+      LEFT JOIN LATERAL (
+        SELECT position, chain, known, event_id, event, recorded_by FROM feed
+        WHERE organization_id = $1 AND position > $16 AND a.position > $16
+        ORDER BY position LIMIT \(FeedFollowing.limit)) f ON true
+      ORDER BY f.position
+      """)
+}

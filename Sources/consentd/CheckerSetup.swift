@@ -1,0 +1,54 @@
+import Checking
+import ConsentCore
+import ConsentStore
+import Foundation
+import Logging
+
+/// Makes the checker, tells of it in the log and lets it read the registers ahead.
+enum CheckerSetup {
+  static func make(
+    store: any ConsentStore, clock: any WallClock, organizations: [OrganizationSettings]
+  ) -> Checker {
+    let logger = Logger(label: "consentd.checking")
+    let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { tell($0, logger) }
+    checker.preload(organizations.map(\.id))
+    return checker
+  }
+
+  private static func tell(_ report: CheckerReport, _ logger: Logger) {
+    switch report {
+    case .preloading(let organization, let images):
+      logger.debug(
+        "reading the register ahead",
+        metadata: ["organization": "\(organization)", "images": "\(images)"])
+    case .preloaded(let organization, let images, let isWhole):
+      logger.info(
+        isWhole ? "the register is in memory" : "a part of the register is in memory",
+        metadata: ["organization": "\(organization)", "images": "\(images)"])
+    case .historyReplaced(let organization):
+      logger.warning(
+        "the feed is not the one followed so far; everything is read anew",
+        metadata: ["organization": "\(organization)"])
+    case .stopped(let organization, let why):
+      logger.critical(
+        "checks are not answered any more",
+        metadata: ["organization": "\(organization)", "why": "\(why)"])
+    }
+  }
+
+  /// For the tests that must notice a broken checker; debug builds only.
+  private static func mutant(_ logger: Logger) -> CheckingMutant? {
+    #if DEBUG
+      guard let name = ProcessInfo.processInfo.environment["CONSENTD_MUTANT"], !name.isEmpty
+      else { return nil }
+      guard let mutant = CheckingMutant(rawValue: name) else {
+        logger.critical("CONSENTD_MUTANT names no mutant", metadata: ["name": "\(name)"])
+        return nil
+      }
+      logger.critical("this server is broken on purpose", metadata: ["mutant": "\(name)"])
+      return mutant
+    #else
+      return nil
+    #endif
+  }
+}

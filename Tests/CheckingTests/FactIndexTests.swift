@@ -1,0 +1,186 @@
+import ConsentCore
+import ConsentStore
+import Testing
+
+@testable import Checking
+
+/// The rules of the index, without a thread or a database between them.
+@Suite struct FactIndexTests {
+  private func fill(_ clinic: Clinic, _ numbers: Range<Int>, after index: FactIndex) async throws
+    -> FactFill
+  {
+    let applied = index.applied
+    return try await clinic.bench.read {
+      try FactFill(.init(images: numbers.map(Build.key)), after: applied, in: $0)
+    }
+  }
+
+  private func filled(
+    _ clinic: Clinic, _ numbers: Range<Int>, deviation: CheckingMutant? = nil
+  ) async throws -> FactIndex {
+    var index = FactIndex(limit: 100, deviation: Deviation(deviation))
+    index.beginReading()
+    index.install(try await fill(clinic, numbers, after: index))
+    return index
+  }
+
+  private func rows(_ clinic: Clinic, after index: FactIndex) async throws -> FeedFollowing {
+    let position = index.applied?.position ?? 0
+    return try await clinic.bench.read { reader in
+      FeedFollowing(
+        head: reader.head, rows: try reader.feed(after: position, limit: 1_000),
+        holdsPart2: try reader.organizationFacts(asOf: nil).organizationHoldsPart2)
+    }
+  }
+
+  private func follow(_ clinic: Clinic, _ index: inout FactIndex) async throws {
+    let following = try await rows(clinic, after: index)
+    try index.follow(following.rows, to: following.head, holdsPart2: following.holdsPart2)
+  }
+
+  @Test func aRowDropsWhatItConcernsAndNothingElse() async throws {
+    let clinic = try await Clinic(.memory)
+    let (one, other) = (try await clinic.patient(), try await clinic.patient())
+    for number in 0..<2 { try await clinic.image(number, of: one) }
+    try await clinic.image(2, of: other)
+    try await clinic.image(3, of: other, sources: [Build.key(0)])
+    var index = try await filled(clinic, 0..<5)
+    #expect(index.count == 5)
+    _ = try await clinic.paper(of: one)
+    try await follow(clinic, &index)
+    #expect(index.applied == (try await clinic.head()))
+    // 3 was made from an image of `one`; 4 is not registered.
+    for number in [0, 1, 3] { #expect(index.entry(Build.key(number)) == nil, "\(number)") }
+    for number in [2, 4] { #expect(index.entry(Build.key(number)) != nil, "\(number)") }
+    try await clinic.image(4, of: other)
+    try await follow(clinic, &index)
+    #expect(index.entry(Build.key(4)) == nil)
+    #expect(index.entry(Build.key(2)) != nil)
+    try await clinic.image(2, of: one, version: 2)
+    try await follow(clinic, &index)
+    #expect(index.count == 0)
+  }
+
+  @Test func whatHasNoClearReachDropsEverything() async throws {
+    let clinic = try await Clinic(.memory)
+    let (one, other) = (try await clinic.patient(), try await clinic.patient())
+    try await clinic.image(0, of: one)
+    let changes: [Change] = [
+      Build.change(.policy(Policy(recordID: random(), version: 1)), .policyChanged),
+      Build.change(.merge(Build.merge(one, other)), .patientsMerged, patient: one),
+      Build.change(
+        .expiryEvent(ExpiryEvent(id: random(), patient: other, definition: "d", expectedBy: nil)),
+        .expiryEventDeclared, patient: other),
+      // An image row that names no image.
+      Build.register(Build.image(Build.key(9), of: other)),
+    ]
+    for change in changes {
+      var index = try await filled(clinic, 0..<1)
+      #expect(index.count == 1)
+      try await clinic.bench.append(change)
+      try await follow(clinic, &index)
+      #expect(index.count == 0)
+    }
+    var index = try await filled(clinic, 0..<1)
+    try await clinic.bench.append(Change(events: [Build.event(.documentStored)]))
+    try await follow(clinic, &index)
+    #expect(index.count == 1)
+  }
+
+  @Test func theFirstPart2ImageIsSeenByEveryEntry() async throws {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    try await clinic.image(0, of: patient)
+    var index = try await filled(clinic, 0..<1)
+    let mark = Part2Mark(programUnit: Identifier(system: "u", value: "v"))
+    try await clinic.image(1, of: try await clinic.patient(), part2: mark)
+    try await follow(clinic, &index)
+    #expect(index.holdsPart2)
+    #expect(index.entry(Build.key(0)) == nil)
+  }
+
+  @Test(arguments: [nil, CheckingMutant.fillWithoutPosition])
+  func aFillOlderThanAChangeThatPassedIsRefused(mutant: CheckingMutant?) async throws {
+    let clinic = try await Clinic(.memory)
+    let (one, other) = (try await clinic.patient(), try await clinic.patient())
+    try await clinic.image(0, of: one)
+    try await clinic.image(1, of: other)
+    var index = try await filled(clinic, 5..<6, deviation: mutant)
+    index.beginReading()
+    let read = try await fill(clinic, 0..<2, after: index)
+    // Between the reading and its arrival a change of one of the two passes.
+    _ = try await clinic.paper(of: one)
+    try await follow(clinic, &index)
+    index.install(read)
+    #expect((index.entry(Build.key(0)) == nil) == (mutant == nil))
+    #expect(index.entry(Build.key(1)) != nil)
+    #expect(index.applied == (try await clinic.head()))
+  }
+
+  @Test func changesUpToTheFillsPositionAreSkipped() async throws {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    try await clinic.image(0, of: patient)
+    var index = try await filled(clinic, 5..<6)
+    let before = try await rows(clinic, after: index)
+    _ = try await clinic.paper(of: patient)
+    let behind = try await rows(clinic, after: index)
+    index.beginReading()
+    index.install(try await fill(clinic, 0..<1, after: index))
+    #expect(index.entry(Build.key(0)) != nil)
+    // The same rows again, from a batch that was sent before: nothing is dropped.
+    try index.follow(behind.rows, to: behind.head, holdsPart2: nil)
+    try index.follow(before.rows, to: before.head, holdsPart2: nil)
+    #expect(index.entry(Build.key(0))?.facts.instruments.count == 1)
+  }
+
+  @Test func aReadingThatBeganBeforeEverythingWasDroppedIsRefused() async throws {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    try await clinic.image(0, of: patient)
+    var index = try await filled(clinic, 5..<6)
+    index.beginReading()
+    let read = try await fill(clinic, 0..<1, after: index)
+    index.reset()
+    index.install(read)
+    #expect(index.count == 0)
+    #expect(index.applied == nil)
+  }
+
+  @Test func gapsAndOtherHistoriesAreNotFollowed() async throws {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    var index = try await filled(clinic, 0..<1)
+    try await clinic.image(0, of: patient)
+    try await clinic.image(1, of: patient)
+    let following = try await rows(clinic, after: index)
+    #expect(throws: FactIndex.Fault.gap) {
+      try index.follow(
+        Array(following.rows.dropFirst()), to: following.head, holdsPart2: nil)
+    }
+    var forged = following.rows
+    forged[0].by = "somebody else"
+    #expect(throws: FactIndex.Fault.historyReplaced) {
+      try index.follow(forged, to: following.head, holdsPart2: nil)
+    }
+    try index.follow(following.rows, to: following.head, holdsPart2: false)
+    var older = following.rows
+    older[1].chain[0] ^= 1
+    #expect(throws: FactIndex.Fault.historyReplaced) {
+      try index.follow(older, to: following.head, holdsPart2: nil)
+    }
+  }
+
+  @Test func memoryIsBounded() async throws {
+    let clinic = try await Clinic(.memory)
+    var index = FactIndex(limit: 7)
+    for number in 0..<40 {
+      try await clinic.image(number, of: try await clinic.patient())
+      index.beginReading()
+      index.install(try await fill(clinic, number..<number + 1, after: index))
+      #expect(index.count <= 7)
+      #expect(index.entry(Build.key(number)) != nil)
+    }
+    #expect(index.count == 7)
+  }
+}

@@ -1,0 +1,1 @@
+../../ConsentStoreTests/Support/FewAtOnce.swift
