@@ -6,6 +6,7 @@ import pathlib
 import platform
 import resource
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
@@ -23,8 +24,9 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def raise_file_limit():
-    """Thousands of connections on both sides."""
+def prepare():
+    """Ends what was started also when it is told to stop, and allows thousands of connections."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

@@ -168,7 +168,9 @@ class Node:
         while True:
             with open(self.folder / "consentd.log", "rb") as log:
                 log.seek(self.log_start)
-                if said in log.read():
+                text = log.read()
+                if said in text:
+                    self.index_is_partial = b"a part of the register is in memory" in text
                     return time.monotonic() - self.spawned
             if self.process.poll() is not None or time.monotonic() - self.spawned > limit:
                 raise SystemExit("the register is not read: " + self.log()[-2000:])

@@ -132,7 +132,7 @@ def main():
         raise SystemExit("the wire benchmark needs two cores: one for the server, one for the load")
     if options.rows:
         ROWS[:] = [ROWS[int(n)] for n in options.rows.split(",")]
-    bench.raise_file_limit()
+    bench.prepare()
     folder = bench.scratch()
     try:
         prepare(folder)
