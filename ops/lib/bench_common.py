@@ -151,7 +151,7 @@ def spread(values, digits=1):
 
 def ratios(over, under):
     """The ratio of each round."""
-    return [a / b for a, b in zip(over, under) if b]
+    return [a / b for a, b in zip(over, under) if a and b]
 
 
 def machine():
