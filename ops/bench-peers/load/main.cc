@@ -1,5 +1,6 @@
 // The load client of ops/bench: calls with changing keys, checks every answer, and prints one line
 // of JSON. See options.h for what it takes, as name=value.
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -18,6 +19,7 @@ class Load {
       connections_.push_back(std::make_unique<Connection>(run_, epoll_));
       // One at a time, so that no server's queue of new connections is what is measured.
       while (!connections_.back()->ready()) wait(1'000'000'000);
+      if (i % 256 == 255) attend(0);
     }
   }
 
@@ -53,10 +55,12 @@ class Load {
       }
       finish();
     }
+    attend(100'000'000);
     printf("{\"held\":%zu,\"calls\":%lu}\n", connections_.size(), run_.completed);
     fflush(stdout);
+    pollfd input{STDIN_FILENO, POLLIN, 0};
     char byte;
-    while (read(STDIN_FILENO, &byte, 1) > 0) {}
+    while (poll(&input, 1, 0) == 0 || read(STDIN_FILENO, &byte, 1) > 0) attend(100'000'000);
     return run_.failures.empty() ? 0 : 1;
   }
 
@@ -98,6 +102,12 @@ class Load {
     uint64_t now = now_nanoseconds();
     if (options_.rate == 0 || next_due_ >= now) return 0;
     return static_cast<size_t>(static_cast<double>(now - next_due_) * options_.rate / 1e9);
+  }
+
+  // Answers what servers ask of idle connections: settings, pings.
+  void attend(uint64_t nanoseconds) {
+    wait(nanoseconds);
+    for (auto& c : connections_) c->flush();
   }
 
   void wait(uint64_t nanoseconds) {
