@@ -46,6 +46,7 @@ def commands(folder, tls):
     def ours(method):
         port = free_port()
         return [RELEASE / "wire-echo", f"port={port}", "connections=20000",
+                "connections-per-address=20000",
                 *([f"tls={folder / 'both.pem'}"] if tls else [])], dict(
                     echo, port=port, path=service + method)
 
