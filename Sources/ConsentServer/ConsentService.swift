@@ -79,11 +79,12 @@ public struct ServiceStartError: Error, CustomStringConvertible, Sendable {
 extension ConsentService {
   /// Builds one unary method: caller, handler, one mapping of errors.
   func unary<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String, noSideEffects: Bool = false,
+    _ path: String, noSideEffects: Bool = false, runsOnLoop: Bool = false,
     _ handler:
       @escaping @Sendable (ConsentService, Request, Principal) async throws -> Response
   ) -> RPCMethod {
-    .unary(path, noSideEffects: noSideEffects) { (request: Request, context: CallContext) in
+    .unary(path, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop) {
+      (request: Request, context: CallContext) in
       let caller = try context.caller()
       return try await rendered(path) { try await handler(self, request, caller) }
     }

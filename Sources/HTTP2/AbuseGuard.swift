@@ -107,19 +107,16 @@ public struct AbuseGuard: Sendable {
   public mutating func record(_ event: Event, at now: UInt64) -> Verdict {
     switch event {
     case .streamOpened:
-      openedStreams += 1
+      noteStreamOpened()
       return .allow
     case .streamEndedWell:
-      allowance = min(allowance + 1, limits.streams * 4)
+      noteStreamEndedWell()
       return .allow
     case .usefulFrame:
-      usefulSinceRead = true
-      emptyDataRun = 0
+      noteUseful()
       return .allow
     case .dataSent:
-      dataFramesSent += 1
-      strikes = 0
-      usefulSinceRead = true
+      noteDataSent()
       return .allow
     case .cutOff(let window):
       uselessCredit = min(uselessCredit + window, limits.connectionWindow)
@@ -144,6 +141,23 @@ public struct AbuseGuard: Sendable {
       emptyDataRun += 1
       return emptyDataRun > limits.emptyDataInARow ? .close : .allow
     }
+  }
+
+  // What an honest call is made of, several times a call: no verdict comes of these.
+
+  mutating func noteStreamOpened() { openedStreams += 1 }
+
+  mutating func noteStreamEndedWell() { allowance = min(allowance + 1, limits.streams * 4) }
+
+  mutating func noteUseful() {
+    usefulSinceRead = true
+    emptyDataRun = 0
+  }
+
+  mutating func noteDataSent() {
+    dataFramesSent += 1
+    strikes = 0
+    usefulSinceRead = true
   }
 
   private func flood(_ count: Int, above limit: Int) -> Verdict {

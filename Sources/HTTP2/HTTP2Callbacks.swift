@@ -70,7 +70,7 @@ extension HTTP2Session {
       noteStreamID(header.stream_id)
     case NGHTTP2_DATA.rawValue:
       if header.length > 0 {
-        judge(.usefulFrame)
+        abuse?.noteUseful()
       } else if header.flags & HTTP2Callbacks.endStream == 0 {
         judge(.emptyData)
       }
@@ -110,12 +110,14 @@ extension HTTP2Session {
     else { return 0 }
     let id = unsafe frame.pointee.hd.stream_id
     if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
-      judge(.streamOpened)
+      abuse?.noteStreamOpened()
       let stream = makeStream(id: id)
       stream.headers.reserve(fields: 12, bytes: 256)
       let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
       unsafe nghttp2_session_set_stream_user_data(session, id, pointer)
+      unsafe headerStream = Unmanaged.passUnretained(stream)
     } else if let stream = stream(id) {
+      unsafe headerStream = Unmanaged.passUnretained(stream)
       // On a client the first list is the response; a list that also ends the stream with nothing
       // before it is headers and trailers in one.
       stream.receivingTrailers = role == .server || stream.headers.count > 0
@@ -127,17 +129,28 @@ extension HTTP2Session {
   fileprivate func headerArrived(
     _ frame: UnsafePointer<nghttp2_frame>?, _ name: OpaquePointer?, _ value: OpaquePointer?
   ) -> Int32 {
-    guard let frame = unsafe frame, let stream = unsafe stream(frame.pointee.hd.stream_id)
-    else { return 0 }
+    // A list of a stream that nghttp2 forgot has no begin, or began for another one.
+    guard let frame = unsafe frame, let begun = unsafe headerStream else { return 0 }
+    return unsafe begun._withUnsafeGuaranteedRef { stream in
+      guard unsafe stream.id == frame.pointee.hd.stream_id else { return 0 }
+      return unsafe headerArrived(of: stream, name, value)
+    }
+  }
+
+  private func headerArrived(
+    of stream: HTTP2Stream, _ name: OpaquePointer?, _ value: OpaquePointer?
+  ) -> Int32 {
     let nameBytes = unsafe nghttp2_rcbuf_get_buf(name)
     let valueBytes = unsafe nghttp2_rcbuf_get_buf(value)
     if stream.headersOverflowed {
       return countOverflow(unsafe nameBytes.len &+ valueBytes.len &+ 32, of: stream)
     }
     if stream.receivingTrailers {
-      unsafe store(nameBytes, valueBytes, of: stream, in: \.trailers)
-    } else {
-      unsafe store(nameBytes, valueBytes, of: stream, in: \.headers)
+      if unsafe !Self.store(nameBytes, valueBytes, in: &stream.trailers, configuration) {
+        overflow(stream)
+      }
+    } else if unsafe !Self.store(nameBytes, valueBytes, in: &stream.headers, configuration) {
+      overflow(stream)
     }
     return isCondemned ? HTTP2Callbacks.stop : 0
   }
@@ -152,22 +165,25 @@ extension HTTP2Session {
     return HTTP2Callbacks.stop
   }
 
+  private func overflow(_ stream: HTTP2Stream) {
+    stream.headersOverflowed = true
+    judge(.headerOverflow)
+  }
+
+  /// - Returns: false when the field would pass a limit; it is not stored then.
   @inline(__always)
-  private func store(
-    _ name: nghttp2_vec, _ value: nghttp2_vec, of stream: HTTP2Stream,
-    in list: ReferenceWritableKeyPath<HTTP2Stream, HTTP2Fields>
-  ) {
+  private static func store(
+    _ name: nghttp2_vec, _ value: nghttp2_vec, in list: inout HTTP2Fields,
+    _ configuration: HTTP2Configuration
+  ) -> Bool {
     let size = unsafe name.len &+ value.len &+ 32
-    if stream[keyPath: list].listSize &+ size > configuration.headerBytes
-      || stream[keyPath: list].count >= configuration.headerFields
-    {
-      stream.headersOverflowed = true
-      judge(.headerOverflow)
-      return
-    }
-    unsafe stream[keyPath: list].add(
+    guard list.listSize &+ size <= configuration.headerBytes,
+      list.count < configuration.headerFields
+    else { return false }
+    unsafe list.add(
       UnsafeBufferPointer(start: name.base, count: name.len),
       UnsafeBufferPointer(start: value.base, count: value.len))
+    return true
   }
 
   fileprivate func dataArrived(
@@ -189,7 +205,8 @@ extension HTTP2Session {
     let header = unsafe frame.pointee.hd
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue:
-      judge(.usefulFrame)
+      abuse?.noteUseful()
+      unsafe headerStream = nil
       guard let stream = stream(header.stream_id) else { return 0 }
       if !stream.receivingTrailers { events.append(.headers(stream)) }
       if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
@@ -242,12 +259,12 @@ extension HTTP2Session {
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.type == HTTP2Callbacks.dataType { dataBytesSent &+= UInt64(header.length) }
-      judge(.dataSent)
+      abuse?.noteDataSent()
       guard role == .server, header.flags & HTTP2Callbacks.endStream != 0,
         let stream = stream(header.stream_id)
       else { return 0 }
       if stream.remoteClosed {
-        judge(.streamEndedWell)
+        abuse?.noteStreamEndedWell()
       } else {
         // The reply is complete and the rest of the request is not wanted. Submitted here and not
         // together with the reply, because a reset submitted earlier would discard the reply.
@@ -275,6 +292,7 @@ extension HTTP2Session {
   fileprivate func streamClosed(_ id: Int32, _ code: UInt32) -> Int32 {
     guard let stream = stream(id) else { return 0 }
     unsafe nghttp2_session_set_stream_user_data(session, id, nil)
+    unsafe headerStream = nil
     if stream.unconsumed > 0 {
       // The stream's own window is gone with it; the connection's would leak shut.
       unsafe nghttp2_session_consume_connection(session, stream.unconsumed)

@@ -210,16 +210,20 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   /// Whether the last `write` produced anything; without this a session that wants to write but
   /// may not (flow control) would spin.
   private var hasOutput = false
+  /// How much the next write is likely to hold, so that its buffer does not grow step by step.
+  private var lastWriteSize = 1_024
 
   @discardableResult
   private func write(_ session: HTTP2Session, _ context: ChannelHandlerContext) -> Bool {
     var output: ByteBuffer?
     let allocator = context.channel.allocator
+    let capacity = lastWriteSize
     let complete = unsafe session.drain(limit: Self.writeSize, now: Self.now()) { bytes in
-      if output == nil { output = allocator.buffer(capacity: max(1_024, bytes.count)) }
+      if output == nil { output = allocator.buffer(capacity: max(capacity, bytes.count)) }
       _ = unsafe output?.writeBytes(bytes)
     }
     hasOutput = output != nil
+    lastWriteSize = min(max(1_024, output?.readableBytes ?? 0), 16_384)
     if isClosing {
       // The last words; then nothing more may follow.
       let promise = context.eventLoop.makePromise(of: Void.self)

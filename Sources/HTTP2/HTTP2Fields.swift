@@ -65,8 +65,12 @@ public struct HTTP2Fields: Sendable {
   public func hasName(_ index: Int, _ name: StaticString) -> Bool {
     let field = fields[index]
     guard Int(field.nameCount) == name.utf8CodeUnitCount else { return false }
-    let start = Int(field.nameStart)
-    return name.withUTF8Buffer { wanted in
+    return hasBytes(at: Int(field.nameStart), name)
+  }
+
+  @inlinable
+  func hasBytes(at start: Int, _ text: StaticString) -> Bool {
+    text.withUTF8Buffer { wanted in
       unsafe bytes.withUnsafeBufferPointer { all in
         for offset in 0..<wanted.count where unsafe all[start &+ offset] != wanted[offset] {
           return false
@@ -74,6 +78,53 @@ public struct HTTP2Fields: Sendable {
         return true
       }
     }
+  }
+
+  /// Tells whether both lists have the same names and values in the same order.
+  public func hasSameBytes(as other: HTTP2Fields) -> Bool {
+    let sameText = unsafe bytes.withUnsafeBytes { text in
+      unsafe other.bytes.withUnsafeBytes { unsafe Self.areSame(text, $0) }
+    }
+    guard sameText else { return false }
+    return unsafe fields.withUnsafeBytes { places in
+      unsafe other.fields.withUnsafeBytes { unsafe Self.areSame(places, $0) }
+    }
+  }
+
+  /// Eight bytes at a time: this runs over the whole list of every call.
+  private static func areSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer)
+    -> Bool
+  {
+    guard one.count == other.count else { return false }
+    var offset = 0
+    while one.count - offset >= 8 {
+      let same =
+        unsafe one.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+        == other.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      guard same else { return false }
+      offset += 8
+    }
+    while offset < one.count {
+      guard unsafe one[offset] == other[offset] else { return false }
+      offset += 1
+    }
+    return true
+  }
+
+  @inlinable public func nameCount(_ index: Int) -> Int { Int(fields[index].nameCount) }
+
+  @inlinable
+  public func nameEnds(_ index: Int, with ending: StaticString) -> Bool {
+    let field = fields[index]
+    let shorter = Int(field.nameCount) - ending.utf8CodeUnitCount
+    return shorter >= 0 && hasBytes(at: Int(field.nameStart) &+ shorter, ending)
+  }
+
+  @inlinable
+  public func value(_ index: Int, equals text: StaticString) -> Bool {
+    let field = fields[index]
+    guard Int(field.valueCount) == text.utf8CodeUnitCount else { return false }
+    return hasBytes(at: Int(field.nameStart) &+ Int(field.nameCount), text)
   }
 
   public mutating func add(_ name: some Collection<UInt8>, _ value: some Collection<UInt8>) {
@@ -97,8 +148,10 @@ public struct HTTP2Fields: Sendable {
 
   public mutating func add(_ name: StaticString, _ value: String) { add(name, value.utf8) }
 
-  mutating func removeAll() {
-    bytes.removeAll(keepingCapacity: true)
-    fields.removeAll(keepingCapacity: true)
+  /// Forgets all fields. An ordinary list's memory is kept for the next one.
+  mutating func empty() {
+    guard !fields.isEmpty else { return }
+    bytes.removeAll(keepingCapacity: bytes.capacity <= 4_096)
+    fields.removeAll(keepingCapacity: fields.capacity <= 64)
   }
 }

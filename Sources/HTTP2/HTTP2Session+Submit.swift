@@ -52,10 +52,26 @@ extension HTTP2Session {
     queuedBytes += bytes.count
   }
 
+  /// Queues one length-prefixed message as DATA: a flag byte, four bytes of length, the message.
+  public func write(flags: UInt8, message: [UInt8], to stream: HTTP2Stream) {
+    guard !failed, !stream.isClosed, !stream.finished else { return }
+    if stream.queuedBytes == 0 { stream.lastOutbound = now }
+    let size = UInt32(clamping: message.count)
+    stream.outbound.reserveCapacity(stream.outbound.count + 5 + message.count)
+    stream.outbound.append(flags)
+    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 24))
+    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 16))
+    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 8))
+    stream.outbound.append(UInt8(truncatingIfNeeded: size))
+    stream.outbound.append(contentsOf: message)
+    queuedBytes += 5 + message.count
+  }
+
   /// Lets queued DATA go; call once after one or several `write`s.
   public func resume(_ stream: HTTP2Stream) {
-    guard !failed, !stream.isClosed else { return }
-    // -501 says that the provider is not waiting, which is as good.
+    // A provider that was not asked yet, as of every unary answer, needs no waking.
+    guard !failed, !stream.isClosed, stream.isDeferred else { return }
+    stream.isDeferred = false
     unsafe nghttp2_session_resume_data(session, stream.id)
   }
 
@@ -70,7 +86,7 @@ extension HTTP2Session {
     }
     stream.trailerList = trailers
     stream.outboundEnded = true
-    unsafe nghttp2_session_resume_data(session, stream.id)
+    resume(stream)
   }
 
   /// Resets a stream by our own choice. Its `closed` event comes when the frame has left.
@@ -157,6 +173,7 @@ extension HTTP2Session {
   ) -> Int {
     let waiting = stream.queuedBytes
     guard waiting > 0 || stream.outboundEnded else {
+      stream.isDeferred = true
       return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }
     let count = min(length, waiting)

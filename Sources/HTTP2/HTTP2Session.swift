@@ -26,7 +26,12 @@ internal import CNghttp2
   public internal(set) var liveStreams: [HTTP2Stream] = []
   var events: [HTTP2Event] = []
   var nextEventIndex = 0
+  /// A stream whose end was the last event: nobody looks at it after the next one is asked for.
+  private var toldClosed: HTTP2Stream?
   var pool: [HTTP2Stream] = []
+  /// The stream whose header list is arriving, so that it is looked up once a list and not once a
+  /// field. Borrowed: it is in `liveStreams` until `streamClosed`, which clears this.
+  var headerStream: Unmanaged<HTTP2Stream>?
   var abuse: AbuseGuard?
   /// Monotonic nanoseconds of the last `receive` or `drain`.
   public internal(set) var now: UInt64 = 0
@@ -165,7 +170,8 @@ internal import CNghttp2
 
   /// The next thing that happened, in order; `nil` when all was told.
   public func nextEvent() -> HTTP2Event? {
-    if nextEventIndex > 0, case .closed(let stream, _) = events[nextEventIndex - 1] {
+    if let stream = toldClosed {
+      toldClosed = nil
       recycle(stream)
     }
     guard nextEventIndex < events.count else {
@@ -173,8 +179,10 @@ internal import CNghttp2
       nextEventIndex = 0
       return nil
     }
-    defer { nextEventIndex += 1 }
-    return events[nextEventIndex]
+    let event = events[nextEventIndex]
+    nextEventIndex += 1
+    if case .closed(let stream, _) = event { toldClosed = stream }
+    return event
   }
 
   // MARK: Bytes out

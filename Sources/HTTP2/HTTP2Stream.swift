@@ -44,6 +44,8 @@ public final class HTTP2Stream {
   var finished = false
   /// Set when a reset is ours by choice, so that it does not count against the peer.
   var choseReset = false
+  /// The provider had nothing to send and waits to be woken.
+  var isDeferred = false
   /// Received DATA is dropped and returned to flow control at once.
   var discardsInbound = false
   var receivingTrailers = false
@@ -58,8 +60,8 @@ public final class HTTP2Stream {
   /// Prepares for another life; large buffers are not kept.
   func reset() {
     id = 0
-    headers = HTTP2Fields()
-    trailers = HTTP2Fields()
+    headers.empty()
+    trailers.empty()
     headersOverflowed = false
     overflowBytes = 0
     remoteClosed = false
@@ -77,6 +79,7 @@ public final class HTTP2Stream {
     headSubmitted = false
     finished = false
     choseReset = false
+    isDeferred = false
     discardsInbound = false
     receivingTrailers = false
   }

@@ -1,4 +1,5 @@
 import HTTP2
+import RPCWire
 
 /// What carries a call's bytes; on the loop only.
 enum Carrier {
@@ -24,6 +25,19 @@ enum Carrier {
       if !bytes.isEmpty { session.write(bytes, to: stream) }
       session.resume(stream)
     case .http1(let exchange): exchange.sendBody(prefix, bytes)
+    case .detached: break
+    }
+  }
+
+  /// A length-prefixed message.
+  func sendMessage(flags: UInt8, _ bytes: [UInt8]) {
+    switch self {
+    case .http2(let connection, let stream):
+      guard let session = connection.session else { return }
+      session.write(flags: flags, message: bytes, to: stream)
+      session.resume(stream)
+    case .http1(let exchange):
+      exchange.sendBody(MessageFraming.prefix(flags: flags, length: bytes.count), bytes)
     case .detached: break
     }
   }

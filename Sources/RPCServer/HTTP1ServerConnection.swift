@@ -132,7 +132,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
     switch route {
     case .call(let plan):
       let call = ServerCall(
-        plan: plan, fields: fields, peer: peer, loop: loop, corsOrigin: origin,
+        head: CallHead(plan: plan, fields: fields, corsOrigin: origin), peer: peer, loop: loop,
         now: RPCClock.now(), carrier: .http1(exchange))
       exchange.owner = call
       // A body that is a stream of messages may be longer than one of them.

@@ -14,6 +14,8 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
   /// Bytes of incomplete messages, which were given back to flow control.
   var assemblingBytes = 0
   var life: HTTP2ConnectionLife
+  /// The head of the last call; the next one's is most often the same.
+  private var lastHead: CallHead?
 
   init(loop: LoopContext, peer: PeerInfo) {
     self.loop = loop
@@ -94,6 +96,9 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
   }
 
   private func open(_ stream: HTTP2Stream) {
+    if let lastHead, !stream.headersOverflowed, stream.headers.hasSameBytes(as: lastHead.fields) {
+      return begin(lastHead, on: stream)
+    }
     let fields = stream.headers
     let head = RequestHead(fields)
     let origin = loop.server.allowedOrigin(fields, head)
@@ -101,11 +106,9 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
       fields, head, overflowed: stream.headersOverflowed, over: .http2)
     switch route {
     case .call(let plan):
-      let call = ServerCall(
-        plan: plan, fields: fields, peer: peer, loop: loop, corsOrigin: origin,
-        now: session?.now ?? RPCClock.now(), carrier: .http2(self, stream))
-      stream.owner = call
-      call.begin()
+      let head = CallHead(plan: plan, fields: fields, corsOrigin: origin)
+      lastHead = head.isWorthKeeping ? head : nil
+      begin(head, on: stream)
     case .page(let handler, let path, let query):
       let exchange = PageExchange(
         handler: handler, fields: fields, peer: peer, loop: loop, origin: origin,
@@ -119,6 +122,14 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     case .plain(let plain):
       reply(plain, to: stream, preflight: nil, origin: origin)
     }
+  }
+
+  private func begin(_ head: CallHead, on stream: HTTP2Stream) {
+    let call = ServerCall(
+      head: head, peer: peer, loop: loop, now: session?.now ?? RPCClock.now(),
+      carrier: .http2(self, stream))
+    stream.owner = call
+    call.begin()
   }
 
   private func reply(

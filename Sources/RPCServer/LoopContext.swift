@@ -13,6 +13,8 @@ enum LoopOperation {
   case page(PageExchange, PageResponse?)
   /// The handler took request messages that occupied this many bytes of the window.
   case taken(ServerCall, bytes: Int)
+  /// A step of a handler that runs on the loop.
+  case step(UnownedJob)
 }
 
 /// What all connections of one event loop share.
@@ -21,11 +23,20 @@ enum LoopOperation {
 /// which takes everything and flushes each touched connection once. A turn per call would cost a
 /// wake-up and a write each.
 ///
+/// It is also the executor of handlers that run on the loop: a step of theirs is one more entry, so
+/// such a call costs no switch of threads, neither to its handler nor back.
+///
 /// INVARIANT: everything but `inbox` is touched on `eventLoop` only.
-final class LoopContext: @unchecked Sendable {
+final class LoopContext: TaskExecutor, @unchecked Sendable {
   let eventLoop: any EventLoop
   let server: ServerCore
-  private let inbox = Mutex<[LoopOperation]>([])
+
+  private struct Inbox {
+    var operations: [LoopOperation] = []
+    /// A turn is under way or will come, and takes what is added now.
+    var isAwaited = false
+  }
+  private let inbox = Mutex(Inbox())
   private var touched: [any ServerConnection] = []
   private var wheel: DeadlineWheel<ServerCall>
   private var wheelIsTurning = false
@@ -41,27 +52,44 @@ final class LoopContext: @unchecked Sendable {
   /// From any thread.
   func enqueue(_ operation: LoopOperation) {
     let isFirst = inbox.withLock { inbox in
-      inbox.append(operation)
-      return inbox.count == 1
+      inbox.operations.append(operation)
+      defer { inbox.isAwaited = true }
+      return !inbox.isAwaited
     }
     if isFirst { eventLoop.execute { self.runOperations() } }
   }
 
+  func enqueue(_ job: consuming ExecutorJob) { enqueue(.step(UnownedJob(job))) }
+
+  /// How often one turn looks for what its own operations led to, before sockets have their turn.
+  private static let roundsInTurn = 8
+
   private func runOperations() {
-    inbox.withLock { swap(&$0, &batch) }
-    for operation in batch {
-      switch operation {
-      case .sendHeaders(let call): call.sendHeadersOnLoop()
-      case .message(let call, let bytes): call.sendOnLoop(bytes)
-      case .finished(let call, let last, let error): call.taskEnded(last: last, error: error)
-      case .page(let exchange, let response): exchange.finish(response)
-      case .taken(let call, let bytes): call.takenOnLoop(bytes)
+    for _ in 0..<Self.roundsInTurn {
+      let isEmpty = inbox.withLock { inbox in
+        swap(&inbox.operations, &batch)
+        inbox.isAwaited = !batch.isEmpty
+        return batch.isEmpty
       }
+      if isEmpty { return flushTouched() }
+      for operation in batch { run(operation) }
+      batch.removeAll(keepingCapacity: batch.capacity <= 4_096)
     }
-    batch.removeAll(keepingCapacity: batch.capacity <= 4_096)
     flushTouched()
+    eventLoop.execute { self.runOperations() }
   }
   private var batch: [LoopOperation] = []
+
+  private func run(_ operation: LoopOperation) {
+    switch operation {
+    case .sendHeaders(let call): call.sendHeadersOnLoop()
+    case .message(let call, let bytes): call.sendOnLoop(bytes)
+    case .finished(let call, let last, let error): call.taskEnded(last: last, error: error)
+    case .page(let exchange, let response): exchange.finish(response)
+    case .taken(let call, let bytes): call.takenOnLoop(bytes)
+    case .step(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
+    }
+  }
 
   /// The `date` header, made once a second.
   func date() -> String {

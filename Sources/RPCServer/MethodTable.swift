@@ -1,6 +1,15 @@
 /// Methods by path bytes, without making a String of the path: open addressing over FNV-1a.
 struct MethodTable: Sendable {
-  private let slots: [(path: [UInt8], method: RPCMethod)?]
+  private struct Slot: Sendable {
+    /// Where its path stands in `paths`; -1 for an empty slot.
+    var start = -1
+    var count = 0
+    /// Its place in `methods`.
+    var method = 0
+  }
+
+  private let slots: [Slot]
+  private let paths: [UInt8]
   private let mask: Int
   let methods: [RPCMethod]
 
@@ -8,24 +17,34 @@ struct MethodTable: Sendable {
     self.methods = methods
     var size = 16
     while size < methods.count * 4 { size *= 2 }
-    var slots: [(path: [UInt8], method: RPCMethod)?] = Array(repeating: nil, count: size)
-    for method in methods {
+    var slots = Array(repeating: Slot(), count: size)
+    var paths: [UInt8] = []
+    for (number, method) in methods.enumerated() {
       let path = Array(method.info.path.utf8)
       var index = Self.hash(path[...]) & (size - 1)
-      while let taken = slots[index] {
-        precondition(taken.path != path, "two methods have the path \(method.info.path)")
+      while slots[index].start >= 0 {
+        precondition(
+          methods[slots[index].method].info.path != method.info.path,
+          "two methods have the path \(method.info.path)")
         index = (index + 1) & (size - 1)
       }
-      slots[index] = (path, method)
+      slots[index] = Slot(start: paths.count, count: path.count, method: number)
+      paths += path
     }
     self.slots = slots
+    self.paths = paths
     mask = size - 1
   }
 
   subscript(path: ArraySlice<UInt8>) -> RPCMethod? {
     var index = Self.hash(path) & mask
-    while let slot = slots[index] {
-      if slot.path.elementsEqual(path) { return slot.method }
+    while slots[index].start >= 0 {
+      let slot = slots[index]
+      if slot.count == path.count,
+        paths[slot.start..<(slot.start + slot.count)].elementsEqual(path)
+      {
+        return methods[slot.method]
+      }
       index = (index + 1) & mask
     }
     return nil

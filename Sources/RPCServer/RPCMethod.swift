@@ -24,7 +24,16 @@ public struct RPCMethod: Sendable {
     /// in URLs and proxy logs.
     public let noSideEffects: Bool
 
-    init(path: String, shape: Shape, noSideEffects: Bool) {
+    let run: Run
+    /// Answers on the event loop, inside the read batch; see `inlineUnary`.
+    let runInline: RunInline?
+    /// The handler's task has its steps on the event loop.
+    let runsOnLoop: Bool
+
+    init(
+      path: String, shape: Shape, noSideEffects: Bool, runsOnLoop: Bool, run: @escaping Run,
+      runInline: RunInline?
+    ) {
       // INVARIANT: a method table is written by us; a malformed path is a programming error.
       let parts = path.split(separator: "/", omittingEmptySubsequences: false)
       precondition(parts.count == 3 && parts[0].isEmpty, "a path is /package.Service/Method")
@@ -33,21 +42,30 @@ public struct RPCMethod: Sendable {
       name = String(parts[2])
       self.shape = shape
       self.noSideEffects = noSideEffects
+      self.run = run
+      self.runInline = runInline
+      self.runsOnLoop = runsOnLoop
     }
   }
 
+  typealias Run = @Sendable (ServerCall, Interceptor?) async -> Void
+  typealias RunInline = @Sendable (ServerCall, [UInt8]) -> Void
+
+  /// Everything there is: a method is copied from table to plan to call, and costs one reference.
   public let info: Info
-  let run: @Sendable (ServerCall, Interceptor?) async -> Void
-  /// Answers on the event loop, inside the read batch; see `inlineUnary`.
-  let runInline: (@Sendable (ServerCall, [UInt8]) -> Void)?
 
   /// One request, one answer.
+  ///
+  /// - Parameter runsOnLoop: the handler, and the interceptor before it, run on the connection's
+  ///   event loop between their waits. Without a change of threads a call costs microseconds less,
+  ///   and every call of the loop waits for each step: for handlers that take microseconds and then
+  ///   wait, never for one that computes at length or blocks.
   public static func unary<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String, noSideEffects: Bool = false,
+    _ path: String, noSideEffects: Bool = false, runsOnLoop: Bool = false,
     _ handler: @escaping @Sendable (Request, CallContext) async throws -> Response
   ) -> RPCMethod {
-    let info = Info(path: path, shape: .unary, noSideEffects: noSideEffects)
-    return RPCMethod(info: info) { call, interceptor in
+    RPCMethod(path, .unary, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop) {
+      call, interceptor in
       await call.perform(interceptor) { context in
         let request: Request = try call.decode(try await call.onlyRequest())
         let response = try await handler(request, context)
@@ -62,8 +80,7 @@ public struct RPCMethod: Sendable {
     _ handler:
       @escaping @Sendable (Request, CallContext, ResponseWriter<Response>) async throws -> Void
   ) -> RPCMethod {
-    let info = Info(path: path, shape: .serverStreaming, noSideEffects: noSideEffects)
-    return RPCMethod(info: info) { call, interceptor in
+    RPCMethod(path, .serverStreaming, noSideEffects: noSideEffects) { call, interceptor in
       await call.perform(interceptor) { context in
         let request: Request = try call.decode(try await call.onlyRequest())
         try await handler(request, context, ResponseWriter(call: call))
@@ -78,8 +95,7 @@ public struct RPCMethod: Sendable {
     _ handler:
       @escaping @Sendable (RequestStream<Request>, CallContext) async throws -> Response
   ) -> RPCMethod {
-    let info = Info(path: path, shape: .clientStreaming, noSideEffects: noSideEffects)
-    return RPCMethod(info: info) { call, interceptor in
+    RPCMethod(path, .clientStreaming, noSideEffects: noSideEffects) { call, interceptor in
       await call.perform(interceptor) { context in
         let response = try await handler(RequestStream(call: call), context)
         return try call.encode(response)
@@ -94,8 +110,7 @@ public struct RPCMethod: Sendable {
       @escaping @Sendable (RequestStream<Request>, CallContext, ResponseWriter<Response>)
       async throws -> Void
   ) -> RPCMethod {
-    let info = Info(path: path, shape: .bidirectional, noSideEffects: noSideEffects)
-    return RPCMethod(info: info) { call, interceptor in
+    RPCMethod(path, .bidirectional, noSideEffects: noSideEffects) { call, interceptor in
       await call.perform(interceptor) { context in
         try await handler(RequestStream(call: call), context, ResponseWriter(call: call))
         return nil
@@ -109,9 +124,8 @@ public struct RPCMethod: Sendable {
     _ path: String, noSideEffects: Bool = false,
     _ handler: @escaping @Sendable (Request, CallContext) throws(RPCError) -> Response
   ) -> RPCMethod {
-    let info = Info(path: path, shape: .unary, noSideEffects: noSideEffects)
-    return RPCMethod(
-      info: info,
+    RPCMethod(
+      path, .unary, noSideEffects: noSideEffects,
       run: { call, _ in
         await call.perform(nil) { context in
           let request: Request = try call.decode(try await call.onlyRequest())
@@ -127,12 +141,12 @@ public struct RPCMethod: Sendable {
   }
 
   init(
-    info: Info, run: @escaping @Sendable (ServerCall, Interceptor?) async -> Void,
-    runInline: (@Sendable (ServerCall, [UInt8]) -> Void)? = nil
+    _ path: String, _ shape: Shape, noSideEffects: Bool, runsOnLoop: Bool = false,
+    run: @escaping Run, runInline: RunInline? = nil
   ) {
-    self.info = info
-    self.run = run
-    self.runInline = runInline
+    info = Info(
+      path: path, shape: shape, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop, run: run,
+      runInline: runInline)
   }
 }
 

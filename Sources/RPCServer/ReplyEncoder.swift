@@ -9,7 +9,7 @@ enum ReplyEncoder {
   /// The head of a reply in messages.
   static func head(of call: ServerCall) -> HTTP2FieldList {
     let extra = call.shared.withLock { $0.headerFields }
-    if extra.isEmpty, !call.announcesCompression, let prepared = call.preparedHead {
+    if extra.isEmpty, !call.announcesCompression, let prepared = call.head.preparedHead {
       return .prepared(prepared)
     }
     return .built(builtHead(of: call, extra))

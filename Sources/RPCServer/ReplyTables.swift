@@ -18,12 +18,23 @@ enum ReplyTables {
     return HTTP2PreparedFields(fields)
   }
 
+  private static let grpc = Array("application/grpc".utf8)
+  private static let grpcProto = Array("application/grpc+proto".utf8)
+
+  /// The reply's content-type, which is the request's; of the usual ones no copy is made.
+  static func contentType(_ value: ArraySlice<UInt8>) -> [UInt8] {
+    switch value.count {
+    case 16 where value.elementsEqual(grpc): grpc
+    case 22 where value.elementsEqual(grpcProto): grpcProto
+    default: Array(value)
+    }
+  }
+
   /// The prepared head for exactly this request content-type, if there is one.
   static func grpcHead(for contentType: [UInt8]) -> HTTP2PreparedFields? {
     switch contentType.count {
-    case 16: contentType.elementsEqual("application/grpc".utf8) ? grpcHead : nil
-    case 22:
-      contentType.elementsEqual("application/grpc+proto".utf8) ? grpcProtoHead : nil
+    case 16: contentType == grpc ? grpcHead : nil
+    case 22: contentType == grpcProto ? grpcProtoHead : nil
     default: nil
     }
   }

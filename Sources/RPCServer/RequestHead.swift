@@ -28,8 +28,8 @@ struct RequestHead {
   }
 
   private mutating func note(_ index: Int, _ fields: HTTP2Fields) {
-    let name = fields.name(index)
-    switch name.count {
+    let count = fields.nameCount(index)
+    switch count {
     case 4: if fields.hasName(index, "host") { hosts += 1 }
     case 5: if fields.hasName(index, ":path") { path = index }
     case 6: if fields.hasName(index, "origin") { origin = index }
@@ -56,9 +56,7 @@ struct RequestHead {
     case 29: if fields.hasName(index, "access-control-request-method") { preflightMethod = index }
     default: break
     }
-    if name.last == UInt8(ascii: "n"), Metadata.isBinary(name: name) {
-      checkBinary(fields.value(index))
-    }
+    if count >= 4, fields.nameEnds(index, with: "-bin") { checkBinary(fields.value(index)) }
   }
 
   private mutating func checkBinary(_ value: ArraySlice<UInt8>) {

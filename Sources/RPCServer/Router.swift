@@ -113,7 +113,8 @@ struct Router {
     }
     if overflowed, !isGRPC(type) { return tooManyHeaders }
     var plan = CallPlan(
-      method: rpc ?? Self.noMethod, codec: codec(of: type), contentType: Array(value))
+      method: rpc ?? Self.noMethod, codec: codec(of: type),
+      contentType: ReplyTables.contentType(value))
     if let refused = refuseByTransport(type, plan, transport) { return refused }
     do throws(WireFault) {
       try check(fields, head, overflowed: overflowed)

@@ -122,7 +122,7 @@ extension ServerCall {
   private func startOnly() {
     guard let bytes = only else { return }
     only = nil
-    if let runInline = method.runInline { return startInline(runInline, bytes) }
+    if let runInline = method.info.runInline { return startInline(runInline, bytes) }
     shared.withLock { shared in
       shared.requests.append(Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
       shared.requestsEnded = true
@@ -152,7 +152,15 @@ extension ServerCall {
     handlerConnection = carrier.handlerStarted()
     taskIsRunning = true
     let interceptor = server.configuration.interceptor
-    task = Task { [method] in await method.run(self, interceptor) }
+    // What has to be inflated first would keep the loop from everybody else.
+    if method.info.runsOnLoop, !onlyIsCompressed {
+      // Its first step runs now, up to where it has to wait; often that is all there is.
+      task = Task.immediate(executorPreference: loop) {
+        await self.method.info.run(self, interceptor)
+      }
+    } else {
+      task = Task { await self.method.info.run(self, interceptor) }
+    }
   }
 
   // MARK: Reply
@@ -201,7 +209,7 @@ extension ServerCall {
     case .drop: return
     }
     let (flags, body) = deflated(bytes)
-    carrier.sendBody(MessageFraming.prefix(flags: flags, length: body.count), body)
+    carrier.sendMessage(flags: flags, body)
   }
 
   private func deflated(_ bytes: [UInt8]) -> (flags: UInt8, bytes: [UInt8]) {
@@ -294,6 +302,8 @@ extension ServerCall {
   }
 
   private func over() {
+    guard !isOver else { return }
+    isOver = true
     loop.removeDeadline(of: self)
     dropRequest()
     end()

@@ -1,5 +1,6 @@
 import HTTP2
 import Logging
+import NIOCore
 import RPCWire
 import SwiftProtobuf
 import Synchronization
@@ -11,23 +12,23 @@ import Synchronization
 /// is behind `shared`, whose lock is never held across an `await` or a call out of this file.
 /// A started task ends in exactly one `LoopOperation.finished`.
 final class ServerCall: WheelEntry, @unchecked Sendable {
-  let method: RPCMethod
-  let codec: CallCodec
-  let fields: HTTP2Fields
+  let head: CallHead
   let peer: PeerInfo
   let loop: LoopContext
   /// Monotonic nanoseconds; `.max` for none.
   let deadline: UInt64
   let startedAt: UInt64
+
+  var method: RPCMethod { head.plan.method }
+  var codec: CallCodec { head.plan.codec }
+  var fields: HTTP2Fields { head.fields }
   /// The content-type of the reply.
-  let contentType: [UInt8]
-  let preparedHead: HTTP2PreparedFields?
-  /// The origin to name in the reply's CORS fields.
-  let corsOrigin: [UInt8]?
+  var contentType: [UInt8] { head.plan.contentType }
+  var corsOrigin: [UInt8]? { head.corsOrigin }
   /// Why the head alone refuses the call.
-  let refusal: RPCError?
-  let requestCompression: Compression?
-  let replyCompression: Compression?
+  var refusal: RPCError? { head.plan.refusal }
+  var requestCompression: Compression? { head.plan.requestCompression }
+  var replyCompression: Compression? { head.plan.replyCompression }
 
   struct Request {
     let bytes: [UInt8]
@@ -69,33 +70,21 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   var unreleased = 0
   /// Set with the first message: the reply's head names an encoding.
   var announcesCompression = false
-  var isReported = false
+  /// Everything a call holds was let go.
+  var isOver = false
   var wheelSlot = -1
   var wheelIndex = 0
 
-  init(
-    plan: CallPlan, fields: HTTP2Fields, peer: PeerInfo, loop: LoopContext, corsOrigin: [UInt8]?,
-    now: UInt64, carrier: Carrier
-  ) {
-    method = plan.method
-    codec = plan.codec
-    contentType = plan.contentType
-    requestCompression = plan.requestCompression
-    replyCompression = plan.replyCompression
-    refusal = plan.refusal
-    status = plan.status
-    only = plan.getMessage
-    preparedHead =
-      plan.codec.form == .grpc && corsOrigin == nil
-      ? ReplyTables.grpcHead(for: plan.contentType) : nil
-    self.fields = fields
+  init(head: CallHead, peer: PeerInfo, loop: LoopContext, now: UInt64, carrier: Carrier) {
+    self.head = head
+    status = head.plan.status
+    only = head.plan.getMessage
     self.peer = peer
     self.loop = loop
-    self.corsOrigin = corsOrigin
     self.carrier = carrier
     startedAt = now
-    deadline = plan.timeout.map { now &+ $0 } ?? .max
-    state = CallState(requestIsSingle: !plan.method.info.shape.streamsRequests)
+    deadline = head.plan.timeout.map { now &+ $0 } ?? .max
+    state = CallState(requestIsSingle: !head.plan.method.info.shape.streamsRequests)
     deframer = MessageDeframer(
       maximumBytes: loop.server.configuration.limits.messageBytes, allowedFlags: 1)
   }
@@ -113,9 +102,17 @@ extension ServerCall {
     do {
       if let interceptor { try await interceptor(method.info, &context) }
       let last = try await body(context)
-      loop.enqueue(.finished(self, last: last, error: nil))
+      handlerEnded(last: last, error: nil)
     } catch {
-      loop.enqueue(.finished(self, last: nil, error: render(error)))
+      handlerEnded(last: nil, error: render(error))
+    }
+  }
+
+  private func handlerEnded(last: [UInt8]?, error: RPCError?) {
+    if method.info.runsOnLoop, loop.eventLoop.inEventLoop {
+      taskEnded(last: last, error: error)
+    } else {
+      loop.enqueue(.finished(self, last: last, error: error))
     }
   }
 

@@ -23,6 +23,10 @@ final class EchoMethods: Sendable {
       .unary("/wire.echo.v1.EchoService/Mutate") { (request: EchoRequest, context) in
         try await self.counted { try await self.answer(request, context) }
       },
+      .unary("/wire.echo.v1.EchoService/OnLoop", runsOnLoop: true) {
+        (request: EchoRequest, context) in
+        try await self.counted { try await self.answer(request, context) }
+      },
       .inlineUnary("/wire.echo.v1.EchoService/Inline") {
         (request: EchoRequest, _) throws(RPCError) in
         EchoResponse.with { $0.text = request.text }

@@ -43,6 +43,7 @@ for argument in CommandLine.arguments.dropFirst() {
       certificateChain: try NIOSSLCertificate.fromPEMFile(value).map { .certificate($0) },
       privateKey: .privateKey(try NIOSSLPrivateKey(file: value, format: .pem)))
   case "connections": configuration.limits.connections = Int(number)
+  case "connections-per-address": configuration.limits.connectionsPerAddress = Int(number)
   case "grace": grace = .milliseconds(number)
   case "require-token":
     configuration.interceptor = { (info, context) async throws(RPCError) in

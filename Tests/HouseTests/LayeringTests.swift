@@ -48,6 +48,9 @@ import Testing
       "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
       "Synchronization",
     ],
+    "bench-register": [
+      "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
+    ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
       "Foundation", "Crypto", "ConsentCore", "ConsentStore", "Postgres", "ProofLog", "NIOCore",

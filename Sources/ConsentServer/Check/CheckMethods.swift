@@ -5,7 +5,8 @@ extension ConsentService {
   var checkMethods: [RPCMethod] {
     let service = "/consent.v1.CheckService/"
     return [
-      unary(service + "Check", Self.check),
+      // It reads a small request and waits for its batch, which is taken elsewhere.
+      unary(service + "Check", runsOnLoop: true, Self.check),
       unary(service + "BatchCheck", Self.batchCheck),
       unary(service + "CheckGroup", Self.checkGroup),
       unary(service + "Explain", Self.explain),

@@ -30,11 +30,13 @@ extension PostgresStatement {
         JOIN image_source s
           ON s.organization_id = $1 AND s.image_key = l.image_key AND s.position <= $2
       ), owner (patient_id) AS (
+        -- An array and not a join: of a join with a recursive list the planner expects so much that
+        -- it reads the whole register.
         (SELECT patient_id FROM member
          UNION
-         SELECT v.patient_id FROM lineage l
-         JOIN image_version v
-           ON v.organization_id = $1 AND v.image_key = l.image_key AND v.position <= $2)
+         SELECT v.patient_id FROM image_version v
+         WHERE v.organization_id = $1 AND v.position <= $2
+           AND v.image_key = ANY (ARRAY(SELECT image_key FROM lineage)))
         UNION
         SELECT e.other FROM owner o JOIN edge e ON e.one = o.patient_id
       )
