@@ -63,7 +63,7 @@ import Testing
       BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
       CREATE TRIGGER fills BEFORE INSERT ON consentd.feed_event
         FOR EACH ROW EXECUTE FUNCTION public.full();
-      CREATE TRIGGER fills BEFORE INSERT ON consentd.decision_log_batch
+      CREATE TRIGGER fills BEFORE INSERT ON consentd.proof_log_batch
         FOR EACH ROW EXECUTE FUNCTION public.full();
       """)
     let refused = await refusals(bench)
@@ -73,7 +73,7 @@ import Testing
     #expect(refused[2] == nil)
     try database.run(
       """
-      DROP TRIGGER fills ON consentd.feed_event; DROP TRIGGER fills ON consentd.decision_log_batch
+      DROP TRIGGER fills ON consentd.feed_event; DROP TRIGGER fills ON consentd.proof_log_batch
       """)
     #expect(await refusals(bench) == [nil, nil, nil])
     #expect(try await bench.rows().map(\.position) == [1])

@@ -55,10 +55,11 @@ struct TestDatabase: Sendable {
 
   static let masterKey = [UInt8](repeating: 7, count: 32)
   static let password = "test only"
-  private static let roleChange = Mutex(())
-
-  /// One for the whole process: each test has an organization of its own in it.
-  static let shared = Task { try await TestDatabase.make(in: .shared(), name: "conformance") }
+  /// One for each module of tests: each test has an organization of its own in it.
+  static let shared = Task {
+    let module = #fileID.prefix { $0 != "/" }.lowercased()
+    return try await TestDatabase.make(in: .shared(), name: "conformance_" + module)
+  }
 
   static func make(in cluster: TemporaryPostgres, name: String) async throws -> TestDatabase {
     let database = TestDatabase(cluster: cluster, name: name)
@@ -70,10 +71,12 @@ struct TestDatabase: Sendable {
   }
 
   /// The role belongs to the whole cluster, and PostgreSQL refuses to alter it twice at a time.
+  /// Other modules' tests have the same cluster, so the lock is the database's.
   func setServerPassword() throws {
-    try Self.roleChange.withLock { _ in
-      try ServerLogin.setPassword(Self.password, administrator())
-    }
+    let turn = try PostgresConnection(administrator(of: "postgres"))
+    try turn.execute(script: "SELECT pg_advisory_lock(1)")
+    try ServerLogin.setPassword(Self.password, administrator())
+    try turn.execute(script: "SELECT pg_advisory_unlock(1)")
   }
 
   func administrator(of database: String? = nil) -> PostgresConfiguration {
