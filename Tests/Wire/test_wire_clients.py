@@ -83,7 +83,7 @@ REQUESTS = {
 def facts(command, echo, **options):
     requests = [f"{name}={data.hex()}" for name, data in REQUESTS.items()]
     done = subprocess.run(
-        [*command, echo.address, *requests], stdout=subprocess.PIPE, text=True, timeout=60, **options
+        [*command, echo.address, *requests], stdout=subprocess.PIPE, text=True, timeout=120, **options
     )
     assert done.returncode == 0
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
