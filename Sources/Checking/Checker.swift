@@ -115,8 +115,10 @@ public final class Checker: Sendable {
   }
 }
 
-/// What an operator should know of an index.
+/// What an operator should know of an index and of what is logged from it.
 public enum CheckerReport: Sendable {
+  /// Decisions logged together. `rounds` is 2 where facts had changed since they were first taken.
+  case logged(decisions: Int, rounds: Int)
   case preloading(OrganizationID, images: Int)
   /// `isWhole`: the index holds the whole register; otherwise it is full, or reading failed.
   case preloaded(OrganizationID, images: Int, isWhole: Bool)

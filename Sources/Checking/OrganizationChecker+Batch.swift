@@ -46,7 +46,9 @@ extension OrganizationChecker {
       var outcome = try await append(
         taken, at: head,
         AppendCondition(unlessFactsChangedAbove: condition(head), after: head.position))
+      var rounds = 1
       if case .behind(let following) = outcome {
+        rounds = 2
         let first = head
         let behind = taken.map(\.call)
         try await follow(following, after: head)
@@ -57,7 +59,7 @@ extension OrganizationChecker {
         outcome = try await append(
           taken, at: logged, AppendCondition(unlessFactsChangedAbove: nil, after: head.position))
       }
-      await end(taken, at: head, outcome)
+      await end(taken, at: head, outcome, rounds: rounds)
     } catch {
       failed(taken.map(\.call), error)
     }
@@ -175,7 +177,7 @@ extension OrganizationChecker {
       let outcome = try await append(
         taken, at: fill.head,
         AppendCondition(unlessFactsChangedAbove: nil, after: fill.head.position))
-      await end(taken, at: fill.head, outcome)
+      await end(taken, at: fill.head, outcome, rounds: 1)
     } catch {
       failed(taken.map(\.call), error)
     }
@@ -208,9 +210,12 @@ extension OrganizationChecker {
     }
   #endif
 
-  private func end(_ taken: [Taken], at head: FeedHead, _ outcome: AppendOutcome) async {
+  private func end(
+    _ taken: [Taken], at head: FeedHead, _ outcome: AppendOutcome, rounds: Int
+  ) async {
     switch outcome {
     case .logged(let logged, let following):
+      report(.logged(decisions: logged.count, rounds: rounds))
       // Answers leave first: what the feed holds above them is not theirs.
       var rest = logged[...]
       for taken in taken {

@@ -1,5 +1,6 @@
 import Checking
 import ConsentCore
+import ConsentServer
 import ConsentStore
 import Foundation
 import Logging
@@ -7,16 +8,24 @@ import Logging
 /// Makes the checker, tells of it in the log and lets it read the registers ahead.
 enum CheckerSetup {
   static func make(
-    store: any ConsentStore, clock: any WallClock, organizations: [OrganizationSettings]
+    store: any ConsentStore, clock: any WallClock, organizations: [OrganizationSettings],
+    metrics: Metrics
   ) -> Checker {
     let logger = Logger(label: "consentd.checking")
-    let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { tell($0, logger) }
+    let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { report in
+      if case .logged(let decisions, let rounds) = report {
+        metrics.logged(decisions: decisions, rounds: rounds)
+      } else {
+        tell(report, logger)
+      }
+    }
     checker.preload(organizations.map(\.id))
     return checker
   }
 
   private static func tell(_ report: CheckerReport, _ logger: Logger) {
     switch report {
+    case .logged: break
     case .preloading(let organization, let images):
       logger.debug(
         "reading the register ahead",

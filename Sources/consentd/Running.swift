@@ -95,7 +95,8 @@ private struct Parts {
         metrics.count(outcome)
         if !outcome.emitted.isEmpty { watch.wake() }
       })
-    let checker = CheckerSetup.make(store: store, clock: clock, organizations: organizations)
+    let checker = CheckerSetup.make(
+      store: store, clock: clock, organizations: organizations, metrics: metrics)
     let service = ConsentService(
       store: store, checker: checker, clock: clock, calendars: try Calendars(organizations),
       watch: watch,

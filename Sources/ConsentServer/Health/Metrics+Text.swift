@@ -7,6 +7,7 @@ extension Metrics {
   static func text(_ board: Board, _ readings: Readings) -> String {
     var text = PrometheusText()
     calls(board, readings, &text)
+    batches(board, &text)
     connections(readings, &text)
     feeds(board, readings, &text)
     database(board, readings, &text)
@@ -37,6 +38,16 @@ extension Metrics {
     }
     text.one(
       "consentd_rpcs_in_flight", .gauge, "Handlers running now.", readings.server.callsInFlight)
+  }
+
+  private static func batches(_ board: Board, _ text: inout PrometheusText) {
+    text.family(
+      "consentd_decision_batch_size", .histogram,
+      "Decisions that were logged together; the count is that of batches.")
+    text.histogram("consentd_decision_batch_size", [], board.batches)
+    text.one(
+      "consentd_decision_batches_repeated_total", .counter,
+      "Batches decided again because facts had changed meanwhile.", board.repeatedBatches)
   }
 
   private static func connections(_ readings: Readings, _ text: inout PrometheusText) {

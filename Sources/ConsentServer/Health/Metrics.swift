@@ -23,6 +23,8 @@ public final class Metrics: Sendable {
     var events: [EventKind: UInt64] = [:]
     var vitals: DatabaseVitals?
     var reloads: [Reload: UInt64] = [:]
+    var batches = Histogram(bounds: Histogram.sizes)
+    var repeatedBatches: UInt64 = 0
   }
 
   struct Reload: Hashable {
@@ -66,6 +68,14 @@ public final class Metrics: Sendable {
     board.withLock { board in
       board.expiryLag[outcome.organization] = outcome.lagMicroseconds
       for (kind, count) in outcome.emitted { board.events[kind, default: 0] += UInt64(count) }
+    }
+  }
+
+  /// For `Checker`: decisions that were logged together.
+  public func logged(decisions: Int, rounds: Int) {
+    board.withLock { board in
+      board.batches.add(Double(decisions))
+      if rounds > 1 { board.repeatedBatches &+= 1 }
     }
   }
 

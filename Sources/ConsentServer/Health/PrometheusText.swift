@@ -61,6 +61,9 @@ struct Histogram {
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 10,
   ]
 
+  /// Of batches, from one to the most that share one.
+  static let sizes: [Double] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
   let bounds: [Double]
   private(set) var buckets: [UInt64]
   private(set) var count: UInt64 = 0

@@ -45,7 +45,9 @@ extension PostgresConsentStore {
 
   /// The pools by name.
   public var load: [(name: String, load: PoolLoad)] {
-    [("read", PoolLoad(reads)), ("write", PoolLoad(writes))]
+    [
+      ("decide", PoolLoad(deciders.lanes)), ("read", PoolLoad(reads)), ("write", PoolLoad(writes)),
+    ]
   }
 }
 

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// One batcher for each organization, made when first asked.
 final class DecisionBatchers: Sendable {
-  private let lanes: PostgresLanes
+  let lanes: PostgresLanes
   private let clock: any WallClock
   private let keys: KeyRing
   private let queueLimit: Int

@@ -63,7 +63,7 @@ public final class PostgresConsentStore: ConsentStore {
   let history = FeedHistory()
   /// Of its own, so that a health check never waits behind reports.
   private let probes: PostgresLane
-  private let deciders: DecisionBatchers
+  let deciders: DecisionBatchers
 
   /// Connects and refuses a database that may not be trusted.
   /// - Throws: `SchemaError`, or `StoreError.unavailable` naming what is wrong.

@@ -62,7 +62,8 @@ struct MetricsTests {
       "consentd_abuse_verdicts_total", "consentd_feed_position", "consentd_feed_lag_events",
       "consentd_expiry_lag_seconds", "consentd_watch_streams", "consentd_database_connections",
       "consentd_database_connections_busy", "consentd_database_jobs_queued",
-      "consentd_reloads_total",
+      "consentd_reloads_total", "consentd_decision_batch_size",
+      "consentd_decision_batches_repeated_total",
     ] {
       #expect(page.families[family] != nil, "\(family)")
     }
@@ -74,6 +75,8 @@ struct MetricsTests {
     metrics.advanced(organization, to: 7)
     metrics.compared(withHeads: [organization: 10])
     metrics.looked(DatabaseVitals(transactionIDAge: 123, multixactIDAge: 4))
+    metrics.logged(decisions: 3, rounds: 1)
+    metrics.logged(decisions: 40, rounds: 2)
     metrics.reloaded("certificate", succeeded: true)
     metrics.reloaded("certificate", succeeded: false)
     metrics.read {
@@ -91,6 +94,10 @@ struct MetricsTests {
     #expect(page.value("consentd_feed_lag_events", named) == 3)
     #expect(page.value("consentd_database_transaction_id_age") == 123)
     #expect(page.value("consentd_database_multixact_id_age") == 4)
+    #expect(page.value("consentd_decision_batch_size_count") == 2)
+    #expect(page.value("consentd_decision_batch_size_sum") == 43)
+    #expect(page.value("consentd_decision_batch_size_bucket", "le=\"4.0\"") == 1)
+    #expect(page.value("consentd_decision_batches_repeated_total") == 1)
     #expect(page.value("consentd_connections_open") == 3)
     #expect(page.value("consentd_tls_handshake_failures_total") == 2)
     #expect(page.value("consentd_abuse_verdicts_total", "kind=\"too_many_pings\"") == 1)
