@@ -39,19 +39,14 @@ public struct Authentication: Sendable {
       throw .unauthenticated("send one authorization value, not several")
     }
     if let value = authorization {
-      return try await callers.principal(bearer: try Self.token(in: value))
+      guard let token = BearerHeader.token(in: value) else {
+        throw .unauthenticated("the scheme is Bearer")
+      }
+      return try await callers.principal(bearer: token)
     }
     if let leaf = certificates.first { return try callers.principal(certificate: leaf) }
     throw .unauthenticated(
       "send `authorization: Bearer <token>`, or come with a client certificate")
-  }
-
-  static func token(in value: ArraySlice<UInt8>) throws(ServiceError) -> ArraySlice<UInt8> {
-    let scheme = Array("bearer ".utf8)
-    guard value.count > scheme.count,
-      zip(value, scheme).allSatisfy({ $0 | 0x20 == $1 || $0 == $1 })
-    else { throw .unauthenticated("the scheme is Bearer") }
-    return value.dropFirst(scheme.count)
   }
 }
 

@@ -40,7 +40,7 @@ struct JWTVerifierTests {
     Vector(.form, "a blank", making: { try " " + $0.token() }),
     Vector(.form, "no algorithm") { header, _ in header["alg"] = nil },
     Vector(.form, "longer than 8 KiB") { _, claims in
-      claims["more"] = String(repeating: "x", count: JWTVerifier.sizeLimit)
+      claims["more"] = String(repeating: "x", count: TokenForm.sizeLimit)
     },
     Vector(.critical, "an extension") { header, _ in header["crit"] = ["exp"] },
     Vector(.type, "a logout token") { header, _ in header["typ"] = "logout+jwt" },
@@ -83,7 +83,9 @@ struct JWTVerifierTests {
     Vector(.expiry, "beyond all dates") { _, claims in claims["exp"] = 1e300 },
     Vector(.notBefore, "later, leeway included") { _, claims in claims["nbf"] = now + 61 },
     Vector(.notBefore, "a text") { _, claims in claims["nbf"] = "soon" },
+    Vector(.notBefore, "true") { _, claims in claims["nbf"] = true },
     Vector(.issuedAt, "later, leeway included") { _, claims in claims["iat"] = now + 61 },
+    Vector(.issuedAt, "an object") { _, claims in claims["iat"] = ["at": now] },
     Vector(.organization, "another one") { _, claims in
       claims["org"] = TokenMint.otherOrganization
     },

@@ -1,8 +1,6 @@
 import ConsentCore
 import ConsentStore
-import Foundation
 import JWTKit
-import RPCWire
 import Synchronization
 
 /// Turns a token signed by an issuer into a principal, or refuses it.
@@ -10,8 +8,6 @@ import Synchronization
 /// A token that was found good is remembered by its SHA-256, so that a busy caller costs one
 /// signature a token. What depends on the time is compared at every call.
 final class JWTVerifier: Sendable {
-  static let sizeLimit = 8_192
-
   let file: IssuerFile
   private let clock: any WallClock
   private let rules: Set<TokenRule>
@@ -49,42 +45,20 @@ final class JWTVerifier: Sendable {
 
   // MARK: Who signed it
 
-  private struct Header: Decodable {
-    var alg: String
-    var kid: String?
-    var typ: String?
-    var hasCritical: Bool
-
-    enum CodingKeys: String, CodingKey {
-      case alg, kid, typ, crit
-    }
-
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      alg = try fields.decode(String.self, forKey: .alg)
-      kid = try fields.decodeIfPresent(String.self, forKey: .kid)
-      typ = try fields.decodeIfPresent(String.self, forKey: .typ)
-      hasCritical = fields.contains(.crit)
-    }
-  }
-
   /// The claims, after their signature was verified with the key that their issuer gave its id to.
   private func authentic(
     _ token: ArraySlice<UInt8>
   ) async throws(ServiceError) -> (TokenClaims, Issuer) {
-    let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard token.count <= Self.sizeLimit, parts.count == 3, token.allSatisfy(Self.isTokenByte),
-      let header: Header = Self.json(parts[0]), let said: TokenClaims = Self.json(parts[1])
-    else { throw TokenRule.form.refusal }
+    guard let form = TokenForm(token) else { throw TokenRule.form.refusal }
+    let (header, said) = (form.header, form.claims)
     try require(!header.hasCritical, .critical)
-    try require(
-      ["jwt", "at+jwt", "application/at+jwt"].contains((header.typ ?? "jwt").lowercased()), .type)
+    try require(header.isForAccess, .type)
     // Not believed yet: it says only whose key to look for.
     let named = said.text("iss").flatMap { file.issuers[$0] }
     try require(named != nil, .issuer)
     guard let issuer = named ?? file.issuers.values.first else { throw TokenRule.issuer.refusal }
-    guard let key = header.kid.flatMap({ issuer.keys[$0] }) else { throw TokenRule.key.refusal }
-    try require(header.alg == key.algorithm, .algorithm)
+    guard let key = header.keyID.flatMap({ issuer.keys[$0] }) else { throw TokenRule.key.refusal }
+    try require(header.algorithm == key.algorithm, .algorithm)
     guard let claims = try? await key.verifier.verify(token, as: TokenClaims.self) else {
       try require(false, .signature)
       return (said, issuer)
@@ -92,46 +66,17 @@ final class JWTVerifier: Sendable {
     return (claims, issuer)
   }
 
-  /// The alphabet of base64url without padding (RFC 7515 §2), and the dot.
-  private static func isTokenByte(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-      UInt8(ascii: "."):
-      true
-    default: false
-    }
-  }
-
-  private static func json<Value: Decodable>(_ part: ArraySlice<UInt8>) -> Value? {
-    guard let bytes = Base64.decode(part) else { return nil }
-    return try? JSONDecoder().decode(Value.self, from: Data(bytes))
-  }
-
   // MARK: When it holds
 
-  /// Leeway included, in microseconds since 1970: refused before the first two and from the last.
-  struct Times: Sendable {
-    var notBefore: Int64
-    var issuedAt: Int64
-    var end: Int64
-  }
-
-  private func times(_ claims: TokenClaims, _ issuer: Issuer) throws(ServiceError) -> Times {
-    let leeway = issuer.leewayMicroseconds
-    let expiry = claims.instant("exp")
-    try require(expiry != nil, .expiry)
+  private func times(_ claims: TokenClaims, _ issuer: Issuer) throws(ServiceError) -> TokenTimes {
+    try require(claims.instant("exp") != nil, .expiry)
     // A claim that is there and no date is not the same as none.
-    let notBefore = claims.instant("nbf")
-    try require(notBefore != nil || !claims.has("nbf"), .notBefore)
-    let issuedAt = claims.instant("iat")
-    try require(issuedAt != nil || !claims.has("iat"), .issuedAt)
-    return Times(
-      notBefore: notBefore.map { $0 - leeway } ?? .min,
-      issuedAt: issuedAt.map { $0 - leeway } ?? .min, end: expiry.map { $0 + leeway } ?? .max)
+    try require(claims.instant("nbf") != nil || !claims.has("nbf"), .notBefore)
+    try require(claims.instant("iat") != nil || !claims.has("iat"), .issuedAt)
+    return TokenTimes(claims, leeway: issuer.leewayMicroseconds)
   }
 
-  private func check(_ times: Times, at now: Int64) throws(ServiceError) {
+  private func check(_ times: TokenTimes, at now: Int64) throws(ServiceError) {
     try require(now < times.end, .expiry)
     try require(now >= times.notBefore, .notBefore)
     try require(now >= times.issuedAt, .issuedAt)
@@ -168,7 +113,7 @@ final class JWTVerifier: Sendable {
 struct VerifiedTokens {
   struct Entry: Sendable {
     var principal: Principal
-    var times: JWTVerifier.Times
+    var times: TokenTimes
   }
 
   static let limit = 4_096

@@ -5,7 +5,7 @@ import JWTKit
 ///
 /// The binding is what makes a token's `alg` harmless: it is compared with the key's own and never
 /// chooses anything (RFC 8725 §3.1). Keys for encryption, symmetric keys and algorithms outside of
-/// `algorithms` are passed over; a set that holds a private key is refused as a whole.
+/// `KeyDescription` are passed over; a set that holds a private key is refused as a whole.
 struct KeySet: Sendable {
   struct Key: Sendable {
     let algorithm: String
@@ -13,14 +13,7 @@ struct KeySet: Sendable {
     let verifier: JWTKeyCollection
   }
 
-  /// Key type and curve, and what such a key may verify; the first is meant where a key names none.
-  static let algorithms: [String: [String]] = [
-    "RSA": ["RS256", "PS256"], "EC P-256": ["ES256"], "EC P-384": ["ES384"],
-    "OKP Ed25519": ["EdDSA"],
-  ]
   static let keyLimit = 64
-  /// Digits of a modulus of 8192 bits; a longer one makes verification slow.
-  private static let modulusLimit = 1_400
 
   private let byID: [String: Key]
   /// Keys of the set that are of no use here.
@@ -38,14 +31,14 @@ struct KeySet: Sendable {
     }
     var byID: [String: Key] = [:]
     for (index, entry) in file.keys.enumerated() {
-      guard !entry.isPrivate else {
+      let description = entry.description
+      guard !description.isPrivate else {
         throw TokenFileError(
           "\(name): keys[\(index)] is a private key; give the public part alone, and replace the key"
         )
       }
-      guard let id = entry.id, var jwk = entry.jwk, let algorithm = entry.usableAlgorithm else {
-        continue
-      }
+      guard let id = description.id, var jwk = entry.jwk, let algorithm = description.algorithm
+      else { continue }
       jwk.algorithm = JWK.Algorithm(rawValue: algorithm)
       let verifier = JWTKeyCollection()
       guard (try? await verifier.add(jwk: jwk)) != nil else { continue }
@@ -68,36 +61,14 @@ extension KeySet {
     var keys: [Entry]
   }
 
-  /// One key as it stands in the file; what cannot be used is `nil`.
+  /// One key as it stands in the file; a key that cannot be read is `nil`.
   private struct Entry: Decodable {
-    var id: String?
-    var isPrivate: Bool
-    var usableAlgorithm: String?
+    var description: KeyDescription
     var jwk: JWK?
 
-    enum CodingKeys: String, CodingKey {
-      case kid, kty, crv, use, alg, d, n
-      case operations = "key_ops"
-    }
-
     init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      id = try fields.decodeIfPresent(String.self, forKey: .kid)
-      isPrivate = fields.contains(.d)
+      description = try KeyDescription(from: decoder)
       jwk = try? JWK(from: decoder)
-      let use = try fields.decodeIfPresent(String.self, forKey: .use) ?? "sig"
-      let operations =
-        try fields.decodeIfPresent([String].self, forKey: .operations) ?? ["verify"]
-      let modulus = try fields.decodeIfPresent(String.self, forKey: .n) ?? ""
-      let kind = [
-        try fields.decodeIfPresent(String.self, forKey: .kty),
-        try fields.decodeIfPresent(String.self, forKey: .crv),
-      ].compactMap { $0 }.joined(separator: " ")
-      guard use == "sig", operations.contains("verify"), modulus.utf8.count <= modulusLimit,
-        let algorithms = algorithms[kind]
-      else { return }
-      let named = try fields.decodeIfPresent(String.self, forKey: .alg) ?? algorithms[0]
-      usableAlgorithm = algorithms.contains(named) ? named : nil
     }
   }
 }

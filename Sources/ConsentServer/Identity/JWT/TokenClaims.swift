@@ -1,8 +1,7 @@
-import JWTKit
-
 /// The top-level claims of a token: texts, lists of texts and numbers, by name. Anything else, such
-/// as nested objects, is of no use here and is left out.
-struct TokenClaims: JWTPayload {
+/// as nested objects, is of no use here: of it only the name is kept.
+struct TokenClaims: Decodable, Sendable {
+  private let names: Set<String>
   private var texts: [String: String] = [:]
   private var lists: [String: [String]] = [:]
   private var numbers: [String: Double] = [:]
@@ -16,6 +15,7 @@ struct TokenClaims: JWTPayload {
 
   init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Name.self)
+    names = Set(fields.allKeys.map(\.stringValue))
     for key in fields.allKeys {
       if let text = try? fields.decode(String.self, forKey: key) {
         texts[key.stringValue] = text
@@ -26,15 +26,6 @@ struct TokenClaims: JWTPayload {
       }
     }
   }
-
-  /// Only because the protocol asks for it: nothing is signed here.
-  func encode(to encoder: any Encoder) throws {
-    throw EncodingError.invalidValue(
-      self, .init(codingPath: [], debugDescription: "claims are read only"))
-  }
-
-  /// The signature alone is the library's to judge; what the claims say is `JWTVerifier`'s.
-  func verify(using algorithm: some JWTAlgorithm) {}
 
   func text(_ name: String) -> String? { texts[name] }
 
@@ -48,13 +39,13 @@ struct TokenClaims: JWTPayload {
     return Int64(seconds * 1_000_000)
   }
 
-  func has(_ name: String) -> Bool {
-    texts[name] != nil || numbers[name] != nil || lists[name] != nil
-  }
+  /// Whether the claim is there, of whatever type.
+  func has(_ name: String) -> Bool { names.contains(name) }
 
   /// `scope` as one text with spaces (RFC 8693 §4.2) or a list; some issuers call it `scp`.
   var scopes: Set<String> {
     let values = has("scope") ? list("scope") : list("scp")
-    return Set(values.flatMap { $0.split(separator: " ").map(String.init) })
+    // By code points: a blank and a combining mark after it are one `Character`, which is no blank.
+    return Set(values.flatMap { $0.unicodeScalars.split(separator: " ").map(String.init) })
   }
 }
