@@ -14,7 +14,7 @@ import time
 
 from cluster import Cluster
 from faults import Faults, lose_positions
-from register import Register
+from register import FIELDS_LOST, Register
 from verify import check_all
 from workload import Workload
 
@@ -137,6 +137,8 @@ def tell_logs(cluster):
 
 def finish(cluster, totals, seed):
     seconds = time.monotonic() - totals.begin
+    if len(FIELDS_LOST) > 2 + totals.checks / 5_000:
+        totals.violations.append(f"{len(FIELDS_LOST)} metadata fields were lost: {FIELDS_LOST[0]}")
     rows = [("time", f"{seconds:.0f} s"),
             ("checks answered and judged", f"{totals.checks} ({totals.checks / seconds:.0f}/s)"),
             ("  of them PERMIT", totals.permits),
@@ -149,6 +151,7 @@ def finish(cluster, totals, seed):
     cut = {k: n for k, n in cluster.proxy.counts().items() if k != "held"}
     rows += [("connection: " + name, count) for name, count in sorted(cut.items())]
     rows += [("slowest write beside a silent holder of the lock", f"{totals.slowest_lock:.2f} s"),
+             ("calls whose metadata the client library lost a field of", len(FIELDS_LOST)),
              ("violations", len(totals.violations))]
     say("")
     for name, value in rows:
