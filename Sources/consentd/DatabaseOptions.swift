@@ -23,6 +23,11 @@ struct DatabaseOptions: ParsableArguments {
   enum Choice {
     case embedded(directory: String)
     case external(conninfo: String)
+
+    /// Where an embedded database's node remembers what it saw: beside the data, not in it.
+    var seenFile: String? {
+      if case .embedded(let directory) = self { directory + "/seen.json" } else { nil }
+    }
   }
 
   func choice() throws(StartFailure) -> Choice {

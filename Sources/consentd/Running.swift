@@ -35,8 +35,9 @@ struct Running: Sendable {
       try CallerFiles.check(
         access.tokens, access.issuers, served: Set(organizations.map(\.id)))
       if testClock == nil { try await guarded.compare(with: opened.store, organizations) }
+      let seen = try await HistoryWitness.open(settings, opened.store, logger)
       let parts = Parts(
-        settings: settings, opened: opened, organizations: organizations, clock: clock,
+        settings: settings, opened: opened, organizations: organizations, seen: seen, clock: clock,
         testClock: testClock, logger: logger)
       return try await parts.serve(access, signals)
     } catch {
@@ -78,6 +79,7 @@ private struct Parts {
   var settings: Settings
   var opened: OpenedStore
   var organizations: [OrganizationSettings]
+  var seen: HistoryWitness?
   var clock: any WallClock
   var testClock: TestClock?
   var logger: Logger
@@ -86,8 +88,9 @@ private struct Parts {
     let store = opened.store
     let metrics = Metrics()
     let feedClock = SystemFeedClock(wall: clock)
-    let watch = WatchHub(source: StoreFeedSource(store: store), clock: feedClock) {
+    let watch = WatchHub(source: StoreFeedSource(store: store), clock: feedClock) { [seen] in
       metrics.advanced($0, to: $1.position)
+      seen?.saw($0, at: $1)
     }
     let scheduler = ExpiryScheduler(
       store: store, clock: feedClock, mayTrustClock: { clock.doubt == nil },
@@ -135,6 +138,7 @@ private struct Parts {
       Task { await DatabaseLook(store: store, metrics: metrics).run() },
       Task { await reloader.run { signals.takeHangup() } },
     ]
+    if let seen { tasks.append(Task { await seen.run() }) }
     if let testClock {
       logger.warning("the clock is a test's: answers are of a time that is not")
       tasks.append(

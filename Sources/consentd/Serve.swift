@@ -41,6 +41,17 @@ struct Serve: AsyncParsableCommand {
   var logKeyFile: String?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Remembers the newest change this node saw of each organization, so that a backup restored \
+      while it was down is noticed at the next start. One file a node. Embedded: DIR/seen.json.
+      """, valueName: "file"))
+  var seenFile: String?
+
+  @Flag(help: "Serve although the database no longer holds what --seen-file remembers.")
+  var acceptHistory = false
+
+  @Option(
     help: ArgumentHelp("Organizations to create if they are not there yet.", valueName: "file"))
   var organizations: String?
 
@@ -102,7 +113,8 @@ struct Serve: AsyncParsableCommand {
     return Settings(
       listening: listening, connections: connections, database: choice,
       callers: CallerFiles(tokens: tokens, issuers: issuers), masterKeyFile: masterKeyFile,
-      logKeyFile: logKeyFile, organizations: organizations, testClock: testClock, lanes: lanes,
+      logKeyFile: logKeyFile, seenFile: seenFile ?? choice.seenFile, acceptsHistory: acceptHistory,
+      organizations: organizations, testClock: testClock, lanes: lanes,
       loops: loops)
   }
 }
@@ -115,6 +127,8 @@ struct Settings {
   var callers: CallerFiles
   var masterKeyFile: String?
   var logKeyFile: String?
+  var seenFile: String?
+  var acceptsHistory: Bool
   var organizations: String?
   var testClock: String?
   var lanes: Int

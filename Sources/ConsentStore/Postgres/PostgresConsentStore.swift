@@ -54,6 +54,9 @@ public final class PostgresConsentStore: ConsentStore {
     }
   }
 
+  /// Of the cluster that every connection must reach.
+  public let systemIdentifier: Int64?
+
   let clock: any WallClock
   let options: Options
   let keys: KeyRing
@@ -98,6 +101,7 @@ public final class PostgresConsentStore: ConsentStore {
   private init(
     _ configuration: PostgresConfiguration, clock: any WallClock, options: Options, keys: KeyRing
   ) {
+    systemIdentifier = configuration.systemIdentifier
     self.clock = clock
     self.options = options
     self.keys = keys
