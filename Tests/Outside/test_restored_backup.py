@@ -7,7 +7,8 @@ import shutil
 
 import pytest
 
-from desk import Desk
+from desk import Desk, check, clocks, events
+from errors import failure
 from service import Service, scenario_organization
 
 FIRST = scenario_organization(0)
@@ -61,16 +62,16 @@ def restored(service):
 
     births, desk = desk.birth_dates, use(service)
     desk.birth_dates = births
-    desk.revoke(patient, grant, "2026-01-05T11:00:00Z")
+    lost = desk.revoke(patient, grant, "2026-01-05T11:00:00Z").position
     assert desk.answer(image).startswith("DENY")
     assert service.stop() == 0
     shutil.rmtree(data)
     copy(backup, data)
-    return service, image, patient
+    return service, image, patient, lost
 
 
 def test_a_shorter_feed_is_refused_until_it_is_accepted(restored):
-    service, image, _ = restored
+    service, image, _, _ = restored
     why = refused(service)
     assert f"organization {FIRST} ends at position" in why and "--accept-history" in why
 
@@ -82,13 +83,25 @@ def test_a_shorter_feed_is_refused_until_it_is_accepted(restored):
 
 
 def test_a_feed_that_has_grown_past_it_again_is_refused(restored):
-    service, image, patient = restored
+    service, image, patient, lost = restored
     # Another node, which saw nothing of the lost revocation, goes on with the backup.
     desk = use(service, "--seen-file", str(service.folder / "other.json"))
     for _ in range(3):
         desk.image(patient)
     assert service.stop() == 0
     assert f"organization {FIRST} holds another history at position" in refused(service)
+
+    # Whoever holds a position of the lost history is told so, and not given the other one for it.
+    desk = use(service, "--accept-history")
+    listing = events.ListEventsRequest(after=lost)
+    assert failure(desk.events.ListEvents, listing)[:2] == ("FAILED_PRECONDITION", "HISTORY_REPLACED")
+    watching = events.WatchRequest(after=lost)
+    told = failure(lambda: next(desk.events.Watch(watching, timeout=30)))
+    assert told[:2] == ("FAILED_PRECONDITION", "HISTORY_REPLACED")
+    question = check.CheckRequest(request=desk.ask(image), min_position=lost)
+    assert failure(desk.checks.Check, question)[0] == "UNAVAILABLE"
+    bare = clocks.FeedPosition(position=lost.position)
+    assert desk.events.ListEvents(events.ListEventsRequest(after=bare)).position.chain != lost.chain
 
 
 def test_another_cluster_is_refused(restored):
