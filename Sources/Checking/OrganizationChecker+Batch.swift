@@ -66,6 +66,7 @@ extension OrganizationChecker {
   }
 
   private func condition(_ head: FeedHead) -> UInt64? {
+    StopPoint.checkTaken.reached()
     if deviation.isOn(.skipHeadValidation) { return nil }
     if deviation.isOn(.compareWithApplied) {
       return state.withLock { $0.index.applied?.position } ?? head.position

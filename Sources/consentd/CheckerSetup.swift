@@ -9,10 +9,13 @@ import Logging
 enum CheckerSetup {
   static func make(
     store: any ConsentStore, clock: any WallClock, organizations: [OrganizationSettings],
-    metrics: Metrics
+    indexedImages: Int, metrics: Metrics
   ) -> Checker {
     let logger = Logger(label: "consentd.checking")
-    let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { report in
+    let options = Checker.Options(indexedImages: indexedImages)
+    let checker = Checker(
+      store: store, clock: clock, options: options, mutant: mutant(logger)
+    ) { report in
       if case .logged(let decisions, let rounds) = report {
         metrics.logged(decisions: decisions, rounds: rounds)
       } else {

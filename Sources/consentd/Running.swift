@@ -99,7 +99,8 @@ private struct Parts {
         if !outcome.emitted.isEmpty { watch.wake() }
       })
     let checker = CheckerSetup.make(
-      store: store, clock: clock, organizations: organizations, metrics: metrics)
+      store: store, clock: clock, organizations: organizations,
+      indexedImages: settings.indexedImages, metrics: metrics)
     let service = ConsentService(
       store: store, checker: checker, clock: clock, calendars: try Calendars(organizations),
       watch: watch,

@@ -64,6 +64,10 @@ struct Serve: AsyncParsableCommand {
   @Option(help: "Connections to the database for reading; half as many for writing and deciding.")
   var lanes = 4
 
+  @Option(
+    help: "Images kept in memory for each organization; the others are read when asked for.")
+  var indexedImages = 500_000
+
   @Option(help: "Event loops, one thread each.")
   var loops = 1
 
@@ -101,6 +105,9 @@ struct Serve: AsyncParsableCommand {
     guard (1...64).contains(lanes), (1...256).contains(loops) else {
       throw StartFailure(.usage, "--lanes is 1 to 64 and --loops 1 to 256")
     }
+    guard (1...1_000_000_000).contains(indexedImages) else {
+      throw StartFailure(.usage, "--indexed-images is 1 to 1000000000")
+    }
     if testClock != nil {
       guard case .embedded = choice else {
         throw StartFailure(.usage, "--test-clock needs --embedded-postgres: it is for tests alone")
@@ -115,7 +122,7 @@ struct Serve: AsyncParsableCommand {
       callers: CallerFiles(tokens: tokens, issuers: issuers), masterKeyFile: masterKeyFile,
       logKeyFile: logKeyFile, seenFile: seenFile ?? choice.seenFile, acceptsHistory: acceptHistory,
       organizations: organizations, testClock: testClock, lanes: lanes,
-      loops: loops)
+      indexedImages: indexedImages, loops: loops)
   }
 }
 
@@ -132,5 +139,6 @@ struct Settings {
   var organizations: String?
   var testClock: String?
   var lanes: Int
+  var indexedImages: Int
   var loops: Int
 }

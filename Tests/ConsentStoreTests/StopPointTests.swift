@@ -13,6 +13,8 @@ import Testing
         false, false, false,
       ])
     #expect(try #require(StopPlan("check.entered:kill")).isTime(at: .checkEntered))
+    let pause = try #require(StopPlan("check.taken:pause:2"))
+    #expect((1...4).map { _ in pause.isTime(at: .checkTaken) } == [true, true, false, false])
   }
 
   @Test(arguments: ["", "write.locked", "write.locked:wait", "nowhere:kill", "write.locked:kill:0"])

@@ -130,6 +130,8 @@ class Node:
         self.number = number
         self.port = free_port()
         self.environment = {}
+        # The third node holds few images: it reads most of what it is asked for.
+        self.arguments = ["--indexed-images", "12"] if number == 2 else []
         self.process = None
         self.conninfo = cluster.folder / f"node{number}.login"
         login = cluster.database.login_file.read_text()
@@ -153,7 +155,8 @@ class Node:
                  "--master-key-file", str(self.cluster.database.root / "master.key"),
                  "--log-key-file", str(self.cluster.database.root / "log.key"),
                  "--tokens", str(self.cluster.folder / "tokens.json"),
-                 "--organizations", str(self.cluster.folder / "organizations.json")],
+                 "--organizations", str(self.cluster.folder / "organizations.json"),
+                 *self.arguments],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment})
 
