@@ -5,34 +5,35 @@ internal import Synchronization
 /// One question on its way: answered exactly once, whoever comes first.
 final class CheckCall: Sendable {
   typealias Body = @Sendable (any FactReader) throws -> [DecisionEntry]
+  typealias Answer = @Sendable (Result<[LoggedDecision], any Error>) -> Void
 
   let images: [ImageKey]
   let identifiers: [Identifier]
   /// The caller knows of a change at this position.
   let atLeast: UInt64
   let body: Body
-  private let continuation: Mutex<CheckedContinuation<[LoggedDecision], any Error>?>
+  private let waiting: Mutex<Answer?>
 
   init(
     images: [ImageKey], identifiers: [Identifier], atLeast: UInt64, body: @escaping Body,
-    _ continuation: CheckedContinuation<[LoggedDecision], any Error>
+    answer: @escaping Answer
   ) {
     self.images = images
     self.identifiers = identifiers
     self.atLeast = atLeast
     self.body = body
-    self.continuation = Mutex(continuation)
+    waiting = Mutex(answer)
   }
 
   /// The caller has gone, or has its answer.
-  var isOver: Bool { continuation.withLock { $0 == nil } }
+  var isOver: Bool { waiting.withLock { $0 == nil } }
 
   func answer(_ result: Result<[LoggedDecision], any Error>) {
-    let continuation = continuation.withLock { held in
+    let answer = waiting.withLock { held in
       defer { held = nil }
       return held
     }
-    continuation?.resume(with: result)
+    answer?(result)
   }
 
   func fail(_ error: any Error) { answer(.failure(error)) }

@@ -70,19 +70,36 @@ public final class Checker: Sendable {
     atLeast: UInt64 = 0,
     _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry]
   ) async throws -> [LoggedDecision] {
-    let checker = checker(of: organization)
-    let body = refusingPermits(by: clock, body)
     let handle = CancellableCall()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let call = CheckCall(
-          images: images, identifiers: identifiers, atLeast: atLeast, body: body, continuation)
+          images: images, identifiers: identifiers, atLeast: atLeast,
+          body: refusingPermits(by: clock, body)
+        ) { continuation.resume(with: $0) }
         guard handle.made(call) else { return call.fail(CancellationError()) }
-        checker.submit(call)
+        checker(of: organization).submit(call)
       }
     } onCancel: {
       handle.cancel()
     }
+  }
+
+  /// The same without a task that waits.
+  ///
+  /// - Parameter answer: called once, on any thread, and perhaps before this returns. The answers of
+  ///   a batch are given one after the other, so it must not take long.
+  public func decide(
+    _ organization: OrganizationID, images: [ImageKey], identifiers: [Identifier] = [],
+    atLeast: UInt64 = 0,
+    _ body: @Sendable @escaping (any FactReader) throws -> [DecisionEntry],
+    answer: @Sendable @escaping (Result<[LoggedDecision], any Error>) -> Void
+  ) -> PendingDecision {
+    let call = CheckCall(
+      images: images, identifiers: identifiers, atLeast: atLeast,
+      body: refusingPermits(by: clock, body), answer: answer)
+    checker(of: organization).submit(call)
+    return PendingDecision(call: call)
   }
 
   /// Something was changed on this node: the index looks before the next question does.
@@ -113,6 +130,15 @@ public final class Checker: Sendable {
       return new
     }
   }
+}
+
+/// A question that was asked and is perhaps not answered yet.
+public struct PendingDecision: Sendable {
+  let call: CheckCall
+
+  /// Answers it with `CancellationError`, unless it was answered before. A batch that it is in
+  /// already goes on: the decision may be in the log.
+  public func cancel() { call.fail(CancellationError()) }
 }
 
 /// What an operator should know of an index and of what is logged from it.

@@ -79,11 +79,11 @@ public struct ServiceStartError: Error, CustomStringConvertible, Sendable {
 extension ConsentService {
   /// Builds one unary method: caller, handler, one mapping of errors.
   func unary<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String, noSideEffects: Bool = false, runsOnLoop: Bool = false,
+    _ path: String, noSideEffects: Bool = false,
     _ handler:
       @escaping @Sendable (ConsentService, Request, Principal) async throws -> Response
   ) -> RPCMethod {
-    .unary(path, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop) {
+    .unary(path, noSideEffects: noSideEffects) {
       (request: Request, context: CallContext) in
       let caller = try context.caller()
       return try await rendered(path) { try await handler(self, request, caller) }
@@ -97,13 +97,14 @@ extension ConsentService {
   ) async throws -> Result {
     do {
       return try await work()
-    } catch let error as RPCError {
-      throw error
-    } catch is CancellationError {
-      throw CancellationError()
     } catch {
-      throw render(error, path)
+      throw rendered(error, path)
     }
+  }
+
+  /// The same for an error that was not thrown.
+  func rendered(_ error: any Error, _ path: String) -> any Error {
+    error is RPCError || error is CancellationError ? error : render(error, path)
   }
 
   func render(_ error: any Error, _ path: String) -> RPCError {

@@ -9,12 +9,12 @@ enum LoopOperation {
   case message(ServerCall, [UInt8])
   /// The task is over: the last message of a successful call, if any, or its error.
   case finished(ServerCall, last: [UInt8]?, error: RPCError?)
+  /// A reply was given that is made on the loop.
+  case answered(any OwedAnswer)
   /// A page's handler returned; `nil` when it failed.
   case page(PageExchange, PageResponse?)
   /// The handler took request messages that occupied this many bytes of the window.
   case taken(ServerCall, bytes: Int)
-  /// A step of a handler that runs on the loop.
-  case step(UnownedJob)
 }
 
 /// What all connections of one event loop share.
@@ -23,11 +23,8 @@ enum LoopOperation {
 /// which takes everything and flushes each touched connection once. A turn per call would cost a
 /// wake-up and a write each.
 ///
-/// It is also the executor of handlers that run on the loop: a step of theirs is one more entry, so
-/// such a call costs no switch of threads, neither to its handler nor back.
-///
 /// INVARIANT: everything but `inbox` is touched on `eventLoop` only.
-final class LoopContext: TaskExecutor, @unchecked Sendable {
+final class LoopContext: @unchecked Sendable {
   let eventLoop: any EventLoop
   let server: ServerCore
 
@@ -59,8 +56,6 @@ final class LoopContext: TaskExecutor, @unchecked Sendable {
     if isFirst { eventLoop.execute { self.runOperations() } }
   }
 
-  func enqueue(_ job: consuming ExecutorJob) { enqueue(.step(UnownedJob(job))) }
-
   /// How often one turn looks for what its own operations led to, before sockets have their turn.
   private static let roundsInTurn = 8
 
@@ -85,10 +80,24 @@ final class LoopContext: TaskExecutor, @unchecked Sendable {
     case .sendHeaders(let call): call.sendHeadersOnLoop()
     case .message(let call, let bytes): call.sendOnLoop(bytes)
     case .finished(let call, let last, let error): call.taskEnded(last: last, error: error)
+    case .answered(let answer): answer.call.finish(answer)
     case .page(let exchange, let response): exchange.finish(response)
     case .taken(let call, let bytes): call.takenOnLoop(bytes)
-    case .step(let job): unsafe job.runSynchronously(on: asUnownedTaskExecutor())
     }
+  }
+
+  /// Runs a handler's beginning; an answer that it gives before it returns is written at once, since
+  /// whoever brought the request flushes.
+  func starting(_ call: ServerCall, _ body: () -> Void) {
+    startingCall = call
+    body()
+    startingCall = nil
+  }
+  private var startingCall: ServerCall?
+
+  /// From any thread.
+  func isStarting(_ call: ServerCall) -> Bool {
+    eventLoop.inEventLoop && startingCall === call
   }
 
   /// The `date` header, made once a second.

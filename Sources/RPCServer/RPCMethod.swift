@@ -27,12 +27,12 @@ public struct RPCMethod: Sendable {
     let run: Run
     /// Answers on the event loop, inside the read batch; see `inlineUnary`.
     let runInline: RunInline?
-    /// The handler's task has its steps on the event loop.
-    let runsOnLoop: Bool
+    /// Begins on the event loop and answers later; see `pendingUnary`.
+    let begin: Begin?
 
     init(
-      path: String, shape: Shape, noSideEffects: Bool, runsOnLoop: Bool, run: @escaping Run,
-      runInline: RunInline?
+      path: String, shape: Shape, noSideEffects: Bool, run: @escaping Run,
+      runInline: RunInline?, begin: Begin?
     ) {
       // INVARIANT: a method table is written by us; a malformed path is a programming error.
       let parts = path.split(separator: "/", omittingEmptySubsequences: false)
@@ -44,27 +44,23 @@ public struct RPCMethod: Sendable {
       self.noSideEffects = noSideEffects
       self.run = run
       self.runInline = runInline
-      self.runsOnLoop = runsOnLoop
+      self.begin = begin
     }
   }
 
   typealias Run = @Sendable (ServerCall, Interceptor?) async -> Void
   typealias RunInline = @Sendable (ServerCall, [UInt8]) -> Void
+  typealias Begin = @Sendable (ServerCall, [UInt8], CallContext) -> Void
 
   /// Everything there is: a method is copied from table to plan to call, and costs one reference.
   public let info: Info
 
   /// One request, one answer.
-  ///
-  /// - Parameter runsOnLoop: the handler, and the interceptor before it, run on the connection's
-  ///   event loop between their waits. Without a change of threads a call costs microseconds less,
-  ///   and every call of the loop waits for each step: for handlers that take microseconds and then
-  ///   wait, never for one that computes at length or blocks.
   public static func unary<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String, noSideEffects: Bool = false, runsOnLoop: Bool = false,
+    _ path: String, noSideEffects: Bool = false,
     _ handler: @escaping @Sendable (Request, CallContext) async throws -> Response
   ) -> RPCMethod {
-    RPCMethod(path, .unary, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop) {
+    RPCMethod(path, .unary, noSideEffects: noSideEffects) {
       call, interceptor in
       await call.perform(interceptor) { context in
         let request: Request = try call.decode(try await call.onlyRequest())
@@ -72,6 +68,31 @@ public struct RPCMethod: Sendable {
         return try call.encode(response)
       }
     }
+  }
+
+  /// One request, one answer, which the handler gives later and from wherever it has it: without a
+  /// task of its own, and with one change of threads for all answers that come together.
+  ///
+  /// The handler begins on the connection's event loop inside the read batch, so it takes
+  /// microseconds and does not wait. It begins in a task elsewhere where its caller cannot be judged
+  /// at once (`RPCServerConfiguration.promptInterceptor`) or its message is compressed. What it
+  /// throws is the answer, unless it gave one before.
+  public static func pendingUnary<Request: Message & Sendable, Response: Message & Sendable>(
+    _ path: String, noSideEffects: Bool = false,
+    _ handler: @escaping @Sendable (Request, CallContext, PendingReply<Response>) throws -> Void
+  ) -> RPCMethod {
+    let begin: Begin = { call, bytes, context in
+      let reply = PendingReply<Response>(call: call)
+      do {
+        let request: Request = try call.decode(bytes)
+        try handler(request, context, reply)
+      } catch {
+        reply.fail(error)
+      }
+    }
+    return RPCMethod(
+      path, .unary, noSideEffects: noSideEffects,
+      run: { call, interceptor in await call.beginPending(interceptor, begin) }, begin: begin)
   }
 
   /// One request, any number of answers. `ResponseWriter.send` suspends for back pressure.
@@ -141,12 +162,12 @@ public struct RPCMethod: Sendable {
   }
 
   init(
-    _ path: String, _ shape: Shape, noSideEffects: Bool, runsOnLoop: Bool = false,
-    run: @escaping Run, runInline: RunInline? = nil
+    _ path: String, _ shape: Shape, noSideEffects: Bool, run: @escaping Run,
+    runInline: RunInline? = nil, begin: Begin? = nil
   ) {
     info = Info(
-      path: path, shape: shape, noSideEffects: noSideEffects, runsOnLoop: runsOnLoop, run: run,
-      runInline: runInline)
+      path: path, shape: shape, noSideEffects: noSideEffects, run: run,
+      runInline: runInline, begin: begin)
   }
 }
 
@@ -154,3 +175,15 @@ public struct RPCMethod: Sendable {
 /// the call.
 public typealias Interceptor =
   @Sendable (RPCMethod.Info, inout CallContext) async throws(RPCError) -> Void
+
+/// Judges a call as an `Interceptor` does where it can without waiting; it runs on event loops.
+public typealias PromptInterceptor =
+  @Sendable (RPCMethod.Info, inout CallContext) throws(RPCError) -> PromptVerdict
+
+/// What a `PromptInterceptor` says of a call that it does not refuse.
+public enum PromptVerdict: Sendable {
+  /// As if the interceptor had admitted it.
+  case admitted
+  /// It cannot tell: the interceptor is asked.
+  case mustWait
+}

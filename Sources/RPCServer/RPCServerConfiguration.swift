@@ -24,6 +24,10 @@ public struct RPCServerConfiguration: Sendable {
   public var reflectionDescriptorSet: [UInt8]?
   /// Admits or refuses each call before its message is decoded.
   public var interceptor: Interceptor?
+  /// Judges what `interceptor` would, as far as it can at once, for methods that begin on the event
+  /// loop (`RPCMethod.pendingUnary`). Without it, and wherever it cannot tell, they begin in a task
+  /// that asks `interceptor`. It is not asked where there is no `interceptor`.
+  public var promptInterceptor: PromptInterceptor?
   /// Told of each finished call, on the event loop: count and return, never wait.
   public var observer: (@Sendable (CallReport) -> Void)?
   /// Plain HTTP resources by exact path.
@@ -40,6 +44,13 @@ public struct RPCServerConfiguration: Sendable {
     self.port = port
     self.loops = loops
     self.logger = logger
+  }
+
+  func judgeAtOnce(
+    _ method: RPCMethod.Info, _ context: inout CallContext
+  ) throws(RPCError) -> PromptVerdict {
+    guard interceptor != nil else { return .admitted }
+    return try promptInterceptor?(method, &context) ?? .mustWait
   }
 
   public struct Limits: Sendable {

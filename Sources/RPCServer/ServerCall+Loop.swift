@@ -123,11 +123,18 @@ extension ServerCall {
     guard let bytes = only else { return }
     only = nil
     if let runInline = method.info.runInline { return startInline(runInline, bytes) }
+    // What has to be inflated first would keep the loop from everybody else.
+    if let begin = method.info.begin, !onlyIsCompressed { return start(begin, bytes) }
+    keepOnly(bytes)
+    start()
+  }
+
+  /// For the handler's task to take.
+  private func keepOnly(_ bytes: [UInt8]) {
     shared.withLock { shared in
       shared.requests.append(Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
       shared.requestsEnded = true
     }
-    start()
   }
 
   /// Methods that answer on the loop take small messages, so theirs are inflated there too.
@@ -140,27 +147,44 @@ extension ServerCall {
     }
   }
 
-  /// Starts the handler, unless too many run already.
-  func start() {
+  /// Counts one more running handler, or refuses the call since too many run already.
+  private func countHandler() -> Bool {
     let server = loop.server
-    let limits = server.configuration.limits
+    let limit = server.configuration.limits.runningHandlers
     let running = server.runningHandlers.wrappingAdd(1, ordering: .relaxed).newValue
-    guard running <= limits.runningHandlers, carrier.mayRunAnotherHandler else {
+    guard running <= limit, carrier.mayRunAnotherHandler else {
       server.runningHandlers.wrappingSubtract(1, ordering: .relaxed)
-      return fail(StandardErrors.overloaded)
+      fail(StandardErrors.overloaded)
+      return false
     }
     handlerConnection = carrier.handlerStarted()
-    taskIsRunning = true
-    let interceptor = server.configuration.interceptor
-    // What has to be inflated first would keep the loop from everybody else.
-    if method.info.runsOnLoop, !onlyIsCompressed {
-      // Its first step runs now, up to where it has to wait; often that is all there is.
-      task = Task.immediate(executorPreference: loop) {
-        await self.method.info.run(self, interceptor)
+    return true
+  }
+
+  /// Begins a handler that answers later, here if its caller can be judged at once.
+  private func start(_ begin: @escaping RPCMethod.Begin, _ bytes: [UInt8]) {
+    guard countHandler() else { return }
+    var context = CallContext(call: self)
+    do throws(RPCError) {
+      switch try loop.server.configuration.judgeAtOnce(method.info, &context) {
+      case .admitted: loop.starting(self) { begin(self, bytes, context) }
+      case .mustWait:
+        keepOnly(bytes)
+        startTask()
       }
-    } else {
-      task = Task { await self.method.info.run(self, interceptor) }
+    } catch {
+      taskEnded(last: nil, error: error)
     }
+  }
+
+  /// Starts the handler's task, unless too many handlers run already.
+  func start() {
+    if countHandler() { startTask() }
+  }
+
+  private func startTask() {
+    let interceptor = loop.server.configuration.interceptor
+    task = Task { await method.info.run(self, interceptor) }
   }
 
   // MARK: Reply
@@ -240,10 +264,11 @@ extension ServerCall {
 
   // MARK: Ends
 
-  /// The task returned or threw.
+  /// The task returned or threw, or the handler gave its reply.
   func taskEnded(last: [UInt8]?, error: RPCError?) {
-    taskIsRunning = false
+    handlerIsDone = true
     task = nil
+    if onlyIsCompressed, method.info.begin != nil { keepInflated(0) }
     loop.server.runningHandlers.wrappingSubtract(1, ordering: .relaxed)
     handlerConnection?.runningHandlers -= 1
     handlerConnection = nil
@@ -306,7 +331,7 @@ extension ServerCall {
     isOver = true
     loop.removeDeadline(of: self)
     dropRequest()
-    end()
+    end(isAnswered: handlerIsDone)
   }
 
   /// Frees what arrived of an unfinished message.

@@ -39,6 +39,10 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
 
   struct Shared {
     var isOver = false
+    /// Ended by its handler's answer rather than without.
+    var isAnswered = false
+    /// Of a pending reply: to be done if the call ends without its answer.
+    var onCancel: (@Sendable () -> Void)?
     /// Response bytes sent by the handler and not yet taken by the peer.
     var unsent = 0
     var writer: CheckedContinuation<Void, any Error>?
@@ -63,7 +67,8 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   /// The HTTP status of a bare error, where it is not the code's own.
   var status: Int?
   var task: Task<Void, Never>?
-  var taskIsRunning = false
+  /// The handler came to its end, or gave its answer.
+  var handlerIsDone = false
   /// The message of a single-request call, until its task starts.
   var only: [UInt8]?
   var onlyIsCompressed = false
@@ -108,12 +113,21 @@ extension ServerCall {
     }
   }
 
-  private func handlerEnded(last: [UInt8]?, error: RPCError?) {
-    if method.info.runsOnLoop, loop.eventLoop.inEventLoop {
-      taskEnded(last: last, error: error)
-    } else {
-      loop.enqueue(.finished(self, last: last, error: error))
+  /// Runs a call in a task up to where its handler has begun; its reply ends it, from anywhere.
+  func beginPending(_ interceptor: Interceptor?, _ begin: RPCMethod.Begin) async {
+    var context = CallContext(call: self)
+    do {
+      if let interceptor { try await interceptor(method.info, &context) }
+      let bytes = try await onlyRequest()
+      try Task.checkCancellation()
+      begin(self, bytes, context)
+    } catch {
+      handlerEnded(last: nil, error: render(error))
     }
+  }
+
+  private func handlerEnded(last: [UInt8]?, error: RPCError?) {
+    loop.enqueue(.finished(self, last: last, error: error))
   }
 
   /// Decides what the caller learns of an error.
@@ -199,7 +213,7 @@ extension ServerCall {
   }
 
   /// The message before is no longer held; `count` bytes of the present one are.
-  private func keepInflated(_ count: Int) {
+  func keepInflated(_ count: Int) {
     let before = shared.withLock { shared in
       defer { shared.inflated = count }
       return shared.inflated
@@ -278,17 +292,22 @@ extension ServerCall {
   }
 
   /// From any thread: nothing more is sent or received; whoever waits is woken with an error.
-  func end() {
-    let (writer, reader) = shared.withLock { shared in
+  ///
+  /// - Parameter isAnswered: by its handler, which therefore is not told of the end.
+  func end(isAnswered: Bool = false) {
+    let (writer, reader, onCancel) = shared.withLock { shared in
       shared.isOver = true
+      shared.isAnswered = isAnswered
       defer {
         shared.writer = nil
         shared.reader = nil
+        shared.onCancel = nil
       }
-      return (shared.writer, shared.reader)
+      return (shared.writer, shared.reader, shared.onCancel)
     }
     writer?.resume(throwing: CancellationError())
     reader?.resume(throwing: CancellationError())
+    if !isAnswered { onCancel?() }
   }
 }
 

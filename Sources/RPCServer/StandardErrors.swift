@@ -35,6 +35,9 @@ enum StandardErrors {
     "too many large compressed messages at once; retry after the delay given, or send it plain",
     details: [retry(after: 1)])
 
+  static let unanswered = RPCError(
+    .internal, "the service let the call go without an answer; its log has more")
+
   static let noSuchMethod = RPCError(
     .unimplemented, "no such method; list the methods with server reflection")
 

@@ -112,7 +112,9 @@ private struct Parts {
     let readiness = Readiness()
     let callers = CallerDirectory(tokens: access.tokens, issuers: access.issuers, clock: clock)
     var configuration = try self.configuration(access)
-    configuration.interceptor = Authentication(callers: callers).interceptor
+    let authentication = Authentication(callers: callers)
+    configuration.interceptor = authentication.interceptor
+    configuration.promptInterceptor = authentication.promptInterceptor
     configuration.observer = { metrics.count($0) }
     configuration.pages = Pages.all(health: health, readiness: readiness, metrics: metrics)
     let server = RPCServer(configuration: configuration, methods: service.methods, health: health)

@@ -13,19 +13,19 @@ struct PlainError: Error {}
 final class EchoMethods: Sendable {
   private let started = Atomic<UInt64>(0)
   private let cancelled = Atomic<UInt64>(0)
+  private let batches = EchoBatches()
+  /// `Unary` and `Mutate` are served by pending replies, so that one set of tests is for both forms.
+  private let isPending: Bool
+
+  init(isPending: Bool) { self.isPending = isPending }
 
   var methods: [RPCMethod] {
     [
-      .unary("/wire.echo.v1.EchoService/Unary", noSideEffects: true) {
-        (request: EchoRequest, context) in
-        try await self.counted { try await self.answer(request, context) }
-      },
-      .unary("/wire.echo.v1.EchoService/Mutate") { (request: EchoRequest, context) in
-        try await self.counted { try await self.answer(request, context) }
-      },
-      .unary("/wire.echo.v1.EchoService/OnLoop", runsOnLoop: true) {
-        (request: EchoRequest, context) in
-        try await self.counted { try await self.answer(request, context) }
+      unary("/wire.echo.v1.EchoService/Unary", noSideEffects: true),
+      unary("/wire.echo.v1.EchoService/Mutate"),
+      .pendingUnary("/wire.echo.v1.EchoService/Pending") {
+        (request: EchoRequest, _, reply: PendingReply<EchoResponse>) in
+        self.batches.add(request, reply)
       },
       .inlineUnary("/wire.echo.v1.EchoService/Inline") {
         (request: EchoRequest, _) throws(RPCError) in
@@ -62,6 +62,26 @@ final class EchoMethods: Sendable {
         }
       },
     ]
+  }
+
+  private func unary(_ path: String, noSideEffects: Bool = false) -> RPCMethod {
+    guard isPending else {
+      return .unary(path, noSideEffects: noSideEffects) { (request: EchoRequest, context) in
+        try await self.counted { try await self.answer(request, context) }
+      }
+    }
+    return .pendingUnary(path, noSideEffects: noSideEffects) {
+      (request: EchoRequest, context, reply: PendingReply<EchoResponse>) in
+      let task = Task {
+        do {
+          let response = try await self.counted { try await self.answer(request, context) }
+          reply.answer { response }
+        } catch {
+          reply.fail(error)
+        }
+      }
+      reply.whenCancelled { task.cancel() }
+    }
   }
 
   private func counted<R>(_ body: () async throws -> R) async throws -> R {

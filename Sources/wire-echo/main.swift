@@ -11,6 +11,7 @@ var logger = Logger(label: "wire-echo") { StreamLogHandler.standardError(label: 
 logger.logLevel = .warning
 var configuration = RPCServerConfiguration(logger: logger)
 var grace = Duration.seconds(5)
+var unaryIsPending = false
 
 for argument in CommandLine.arguments.dropFirst() {
   let parts = argument.split(separator: "=", maxSplits: 1).map(String.init)
@@ -44,6 +45,7 @@ for argument in CommandLine.arguments.dropFirst() {
       privateKey: .privateKey(try NIOSSLPrivateKey(file: value, format: .pem)))
   case "connections": configuration.limits.connections = Int(number)
   case "connections-per-address": configuration.limits.connectionsPerAddress = Int(number)
+  case "unary": unaryIsPending = value == "pending"
   case "grace": grace = .milliseconds(number)
   case "require-token":
     configuration.interceptor = { (info, context) async throws(RPCError) in
@@ -63,7 +65,8 @@ configuration.pages["/hello"] = { request in
   PageResponse(text: "hello \(request.method) \(request.query)\n")
 }
 
-let server = RPCServer(configuration: configuration, methods: EchoMethods().methods)
+let server = RPCServer(
+  configuration: configuration, methods: EchoMethods(isPending: unaryIsPending).methods)
 let address = try await server.start()
 FileHandle.standardOutput.write(Data("listening \(address)\n".utf8))
 await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in

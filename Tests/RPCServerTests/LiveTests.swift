@@ -34,7 +34,7 @@ final class Signal: Sendable {
 }
 
 /// A server on loopback and a client connected to it.
-private func withServer(
+func withServer(
   _ methods: [RPCMethod], _ change: (inout RPCServerConfiguration) -> Void = { _ in },
   health: HealthState = HealthState(),
   _ body: (RPCClient, RPCServer) async throws -> Void

@@ -16,9 +16,9 @@ from wire_support import SERVICE, UNARY, Echo, Raw, echo_request, framed, http1
 ORIGIN = "https://app.example"
 
 
-@pytest.fixture(scope="module")
-def echo():
-    server = Echo(f"cors={ORIGIN}", "message-bytes=100000")
+@pytest.fixture(scope="module", params=["task", "pending"])
+def echo(request):
+    server = Echo(f"cors={ORIGIN}", "message-bytes=100000", f"unary={request.param}")
     yield server
     server.stop()
 

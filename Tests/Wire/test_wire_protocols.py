@@ -17,9 +17,10 @@ ROADS = [
 METADATA = b"\x50\x01"  # EchoRequest.echo_metadata
 
 
-@pytest.fixture(scope="module")
-def echo():
-    server = Echo(f"message-bytes={LIMIT}")
+@pytest.fixture(scope="module", params=["task", "pending"])
+def echo(request):
+    """Each test with a handler that is a task, and with one that begins on the loop."""
+    server = Echo(f"message-bytes={LIMIT}", f"unary={request.param}")
     yield server
     server.stop()
 

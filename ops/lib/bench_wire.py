@@ -1,9 +1,9 @@
 """The wire alone: a unary call beside nghttpd's static file and a C++ gRPC echo.
 
 One server at a time on one core, the load client on another. Three kinds of handler are measured:
-`inline` is a plain function on the connection's loop, `on loop` a task with its steps on the loop,
-`task` one on the shared pool of threads. nghttpd answers two frames; with a trailer, three, as every
-gRPC server does.
+`inline` is a plain function on the connection's loop, `pending` begins there and is answered by
+another thread, with what else came meanwhile, `task` is a task on the shared pool of threads.
+nghttpd answers two frames; with a trailer, three, as every gRPC server does.
 """
 
 import argparse
@@ -56,7 +56,7 @@ def commands(folder, tls):
             echo, port=port, path=service + "Unary")
 
     return {"nghttpd, 2 frames": nghttpd(), "nghttpd, 3 frames": nghttpd("--trailer=grpc-status: 0"),
-            "consentd wire, inline": ours("Inline"), "consentd wire, on loop": ours("OnLoop"),
+            "consentd wire, inline": ours("Inline"), "consentd wire, pending": ours("Pending"),
             "consentd wire, task": ours("Unary"),
             "C++ gRPC echo": grpc()}
 
@@ -92,7 +92,7 @@ def calls(folder, options):
         print(bench.table(
             ["server", "calls/s", "server µs/call", "client µs/call", "p50 µs", "p99 µs",
              "x nghttpd, per core", "x C++ gRPC, per core"], rows), flush=True)
-        for kind in ("inline", "on loop", "task"):
+        for kind in ("inline", "pending", "task"):
             ours = cost[f"consentd wire, {kind}"]
             summary.append([title, kind, spread(ratios(cost["nghttpd, 2 frames"], ours), 2), "0.75",
                             spread(ratios(cost["C++ gRPC echo"], ours), 2), "4"])

@@ -1,28 +1,93 @@
+import Checking
 import ConsentCore
 import ConsentProto
 import ConsentStore
+import RPCServer
 
 extension ConsentService {
   /// Decides one use of one image, now.
   ///
   /// - Throws: INVALID_ARGUMENT naming each lacking or unreadable field, with the first reason a
   ///   decision would give in `ErrorInfo`; that is counted, and is no decision.
+  /// - Parameter answer: called once, perhaps before this returns.
+  /// - Returns: what drops the question if nobody waits for its answer any more.
   static func check(
-    _ service: ConsentService, _ request: Consent_V1_CheckRequest, by caller: Principal
-  ) async throws -> Consent_V1_CheckResponse {
+    _ service: ConsentService, _ request: Consent_V1_CheckRequest, by caller: Principal,
+    answer: @escaping @Sendable (Result<Answered, any Error>) -> Void
+  ) throws -> @Sendable () -> Void {
     let now = service.clock.now()
     let deciding = try RequestReader.read { reader -> Deciding? in
       let question = reader.within("request") { $0.completeQuestion(request.request, now: now) }
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
       return question.map { Deciding(questions: [$0], caller: caller, minPosition: position) }
     }
-    let answered = try await service.answer(deciding)
-    guard let logged = answered.logged.first,
-      let visible = answered.visible(to: caller.limits).first
-    else { throw ServiceError.internalFault }
-    var response = Consent_V1_CheckResponse()
-    response.decision = Consent_V1_Decision(logged: logged, visible: visible)
-    return response
+    return service.answer(deciding, answer)
+  }
+
+  /// Decides and logs, as `answer(_:)` does, without a task that waits; only an override, which is a
+  /// write, takes one.
+  ///
+  /// - Returns: drops the question, unless it is an override: a write is not cancelled.
+  private func answer(
+    _ deciding: Deciding, _ answer: @escaping @Sendable (Result<Answered, any Error>) -> Void
+  ) -> @Sendable () -> Void {
+    if deciding.questions.contains(where: { $0.request.emergency != nil }) {
+      Task {
+        do { answer(.success(try await self.answer(deciding))) } catch { answer(.failure(error)) }
+      }
+      return {}
+    }
+    let holdsPart2 = Flag()
+    let pending = checker.decide(
+      deciding.caller.organization, images: deciding.questions.map(\.request.image),
+      identifiers: deciding.questions.compactMap(\.patientIdentifier),
+      atLeast: deciding.minPosition?.position ?? 0
+    ) { reader in
+      let (entries, part2) = try deciding.entries(in: reader)
+      holdsPart2.set(part2)
+      return entries
+    } answer: { result in
+      answer(result.map { Answered(logged: $0, holdsPart2: holdsPart2.value) })
+    }
+    return { pending.cancel() }
+  }
+
+  /// `check` behind the RPC: its answer is written out on the connection's loop, so that whoever
+  /// ends a batch is not kept by its answers.
+  func checkMethod(_ path: String) -> RPCMethod {
+    let rendered: @Sendable (any Error) -> any Error = { self.rendered($0, path) }
+    return .pendingUnary(path) {
+      (
+        request: Consent_V1_CheckRequest, context: CallContext,
+        reply: PendingReply<Consent_V1_CheckResponse>
+      ) in
+      let caller = try context.caller()
+      do {
+        let drop = try Self.check(self, request, by: caller) { result in
+          switch result {
+          case .success(let answered):
+            reply.answer {
+              do { return try Consent_V1_CheckResponse(answered, to: caller.limits) } catch {
+                throw rendered(error)
+              }
+            }
+          case .failure(let error): reply.fail(rendered(error))
+          }
+        }
+        reply.whenCancelled(drop)
+      } catch {
+        throw rendered(error)
+      }
+    }
+  }
+}
+
+extension Consent_V1_CheckResponse {
+  init(_ answered: Answered, to limits: CallerLimits) throws(ServiceError) {
+    guard let logged = answered.logged.first, let visible = answered.visible(to: limits).first
+    else { throw .internalFault }
+    self.init()
+    decision = Consent_V1_Decision(logged: logged, visible: visible)
   }
 }
 

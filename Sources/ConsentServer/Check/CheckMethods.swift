@@ -5,8 +5,7 @@ extension ConsentService {
   var checkMethods: [RPCMethod] {
     let service = "/consent.v1.CheckService/"
     return [
-      // It reads a small request and waits for its batch, which is taken elsewhere.
-      unary(service + "Check", runsOnLoop: true, Self.check),
+      checkMethod(service + "Check"),
       unary(service + "BatchCheck", Self.batchCheck),
       unary(service + "CheckGroup", Self.checkGroup),
       unary(service + "Explain", Self.explain),

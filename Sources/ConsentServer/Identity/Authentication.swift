@@ -21,11 +21,63 @@ public struct Authentication: Sendable {
       } catch {
         throw error.rpcError
       }
-      guard MethodAccess.allows(principal, path: method.path) else {
-        throw ServiceError.permissionDenied(method: method.name).rpcError
-      }
-      context.principal = principal
+      try Self.admit(principal, to: method, &context)
     }
+  }
+
+  /// The same for callers who are known without waiting: all but one who comes with a signed token
+  /// that was not verified yet.
+  public var promptInterceptor: PromptInterceptor {
+    { method, context throws(RPCError) in
+      if MethodAccess.isOpen(path: method.path) { return .admitted }
+      let principal: Principal?
+      do throws(ServiceError) {
+        let credential = try Self.credential(
+          authorization: context.metadata.bytes("authorization"),
+          times: context.metadata.count("authorization"), certificates: context.clientCertificates)
+        switch credential {
+        case .bearer(let token): principal = try callers.knownPrincipal(bearer: token)
+        case .certificate(let leaf): principal = try callers.principal(certificate: leaf)
+        }
+      } catch {
+        throw error.rpcError
+      }
+      guard let principal else { return .mustWait }
+      try Self.admit(principal, to: method, &context)
+      return .admitted
+    }
+  }
+
+  private static func admit(
+    _ principal: Principal, to method: RPCMethod.Info, _ context: inout CallContext
+  ) throws(RPCError) {
+    guard MethodAccess.allows(principal, path: method.path) else {
+      throw ServiceError.permissionDenied(method: method.name).rpcError
+    }
+    context.principal = principal
+  }
+
+  /// What a caller is known by.
+  private enum Credential {
+    case bearer(ArraySlice<UInt8>)
+    case certificate([UInt8])
+  }
+
+  private static func credential(
+    authorization: ArraySlice<UInt8>?, times: Int, certificates: [[UInt8]]
+  ) throws(ServiceError) -> Credential {
+    guard times <= 1 else {
+      throw .unauthenticated("send one authorization value, not several")
+    }
+    if let value = authorization {
+      guard let token = BearerHeader.token(in: value) else {
+        throw .unauthenticated("the scheme is Bearer")
+      }
+      return .bearer(token)
+    }
+    if let leaf = certificates.first { return .certificate(leaf) }
+    throw .unauthenticated(
+      "send `authorization: Bearer <token>`, or come with a client certificate")
   }
 
   /// - Parameters:
@@ -35,18 +87,12 @@ public struct Authentication: Sendable {
   func principal(
     authorization: ArraySlice<UInt8>?, times: Int, certificates: [[UInt8]]
   ) async throws(ServiceError) -> Principal {
-    guard times <= 1 else {
-      throw .unauthenticated("send one authorization value, not several")
+    let credential = try Self.credential(
+      authorization: authorization, times: times, certificates: certificates)
+    switch credential {
+    case .bearer(let token): return try await callers.principal(bearer: token)
+    case .certificate(let leaf): return try callers.principal(certificate: leaf)
     }
-    if let value = authorization {
-      guard let token = BearerHeader.token(in: value) else {
-        throw .unauthenticated("the scheme is Bearer")
-      }
-      return try await callers.principal(bearer: token)
-    }
-    if let leaf = certificates.first { return try callers.principal(certificate: leaf) }
-    throw .unauthenticated(
-      "send `authorization: Bearer <token>`, or come with a client certificate")
   }
 }
 

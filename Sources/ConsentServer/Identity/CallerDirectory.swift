@@ -42,14 +42,37 @@ public final class CallerDirectory: Sendable {
   /// Who presents `token`: a named caller, or one whom an issuer vouches for.
   func principal(bearer token: ArraySlice<UInt8>) async throws(ServiceError) -> Principal {
     let hash = Array(SHA256.hash(data: token))
+    switch try look(up: token, hash) {
+    case .named(let principal): return principal
+    case .signed(let issuers): return try await issuers.principal(token: token, sha256: hash)
+    }
+  }
+
+  /// The same at once; `nil` where a signature has to be verified first.
+  func knownPrincipal(bearer token: ArraySlice<UInt8>) throws(ServiceError) -> Principal? {
+    let hash = Array(SHA256.hash(data: token))
+    switch try look(up: token, hash) {
+    case .named(let principal): return principal
+    case .signed(let issuers): return try issuers.verifiedPrincipal(sha256: hash)
+    }
+  }
+
+  private enum Holder {
+    case named(Principal)
+    case signed(JWTVerifier)
+  }
+
+  private func look(
+    up token: ArraySlice<UInt8>, _ hash: [UInt8]
+  ) throws(ServiceError) -> Holder {
     let (named, issuers) = known.withLock {
       ($0.tokens.principal(tokenSHA256: hash), $0.issuers)
     }
-    if let named { return named }
+    if let named { return .named(named) }
     guard let issuers, token.count(where: { $0 == UInt8(ascii: ".") }) == 2 else {
       throw .unauthenticated("the token is not known here")
     }
-    return try await issuers.principal(token: token, sha256: hash)
+    return .signed(issuers)
   }
 
   /// Whom a certificate names that the handshake has verified.

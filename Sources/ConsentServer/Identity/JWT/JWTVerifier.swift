@@ -26,10 +26,7 @@ final class JWTVerifier: Sendable {
     token: ArraySlice<UInt8>, sha256: [UInt8]
   ) async throws(ServiceError) -> Principal {
     let now = clock.now().microseconds
-    if let known = verified.withLock({ $0[sha256] }) {
-      try check(known.times, at: now)
-      return known.principal
-    }
+    if let known = try verifiedPrincipal(sha256: sha256, at: now) { return known }
     let (claims, issuer) = try await authentic(token)
     try require(!issuer.audiences.isDisjoint(with: claims.list("aud")), .audience)
     let times = try times(claims, issuer)
@@ -37,6 +34,19 @@ final class JWTVerifier: Sendable {
     let principal = try principal(claims, issuer)
     verified.withLock { $0.add(.init(principal: principal, times: times), for: sha256, at: now) }
     return principal
+  }
+
+  /// Whose token this is, if it was found good before and still holds; `nil` if it is not known.
+  func verifiedPrincipal(sha256: [UInt8]) throws(ServiceError) -> Principal? {
+    try verifiedPrincipal(sha256: sha256, at: clock.now().microseconds)
+  }
+
+  private func verifiedPrincipal(
+    sha256: [UInt8], at now: Int64
+  ) throws(ServiceError) -> Principal? {
+    guard let known = verified.withLock({ $0[sha256] }) else { return nil }
+    try check(known.times, at: now)
+    return known.principal
   }
 
   private func require(_ holds: Bool, _ rule: TokenRule) throws(ServiceError) {
