@@ -57,7 +57,7 @@ struct FactIndex {
 
   /// - Returns: `nil` if the image's facts have to be read.
   func entry(_ key: ImageKey) -> ImageEntry? {
-    guard let entry = entries[ImageDigest(key)], entry.key == key else { return nil }
+    guard let entry = entries[ImageDigest(key)], entry.image.key == key else { return nil }
     return entry
   }
 
@@ -207,7 +207,8 @@ struct FactIndex {
       }
       let shared = circles[circle]?.shared ?? part.shared
       let whole = FactPart(patients: part.patients, shared: shared, images: [])
-      entries[digest] = ImageEntry(key: image.key, circle: circle, facts: whole.facts(of: image))
+      entries[digest] = ImageEntry(
+        circle: circle, image: ImageCase(image.key, facts: whole.facts(of: image)))
       circles[circle]?.keys.append(digest)
       for source in image.sources {
         let source = ImageDigest(source)

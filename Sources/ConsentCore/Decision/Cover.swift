@@ -32,7 +32,9 @@ extension Moment {
     if let limit = line.grant.channels, !limit.contains(question.channel) {
       return .channelNotInGrant
     }
-    if coveredImages(of: line, question).isEmpty { return .notInDescribedInformation }
+    if !line.described.contains(where: { isCovered($0, by: line, question) }) {
+      return .notInDescribedInformation
+    }
     return nil
   }
 
@@ -58,17 +60,19 @@ extension Moment {
   /// Images of the lineage the line permits: described on the paper, not excluded on it, and
   /// flowing down to the image asked about.
   func coveredImages(of line: Line, _ question: Question) -> [Int] {
-    line.described.filter { index in
-      belongs(line, to: index) && (index == 0 || !line.grant.withoutDerivatives)
-        && !isExcluded(index, from: line, question)
-    }
+    line.described.filter { isCovered($0, by: line, question) }
+  }
+
+  private func isCovered(_ index: Int, by line: Line, _ question: Question) -> Bool {
+    belongs(line, to: index) && (index == 0 || !line.grant.withoutDerivatives)
+      && !isExcluded(index, from: line, question)
   }
 
   /// A deny line inside the same authorization takes out of its permits what it holds.
   private func isExcluded(_ index: Int, from line: Line, _ question: Question) -> Bool {
-    guard let lineage = file.lineage, line.paper.grants.count > 1 else { return false }
-    return file.lines.contains { exclusion in
-      exclusion.isExclusion && exclusion.paper.id == line.paper.id
+    guard !file.image.exclusions.isEmpty, let lineage = file.lineage else { return false }
+    return file.image.exclusions.contains { exclusion in
+      exclusion.paper.id == line.paper.id
         && isInForce(deny: exclusion, question)
         && exclusion.described.contains { lineage.related($0, index) }
     }

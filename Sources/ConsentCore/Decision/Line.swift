@@ -1,6 +1,6 @@
 /// One grant of one standing paper, with everything other records say of it. Nothing in it
 /// depends on the instant decided at; `Moment` compares its instants.
-final class Line {
+final class Line: Sendable {
   let paper: Instrument
   let grant: Grant
   /// Images of the lineage that the scope holds, by index, whoever's they are.

@@ -23,7 +23,8 @@ extension Moment {
 extension [DecidingRecord] {
   /// By identity, so that the order of facts never shows.
   var inOrder: [DecidingRecord] {
-    sorted {
+    guard count > 1 else { return self }
+    return sorted {
       ($0.part.rawValue, $0.record.id, $0.grant ?? GrantID(high: 0, low: 0))
         < ($1.part.rawValue, $1.record.id, $1.grant ?? GrantID(high: 0, low: 0))
     }

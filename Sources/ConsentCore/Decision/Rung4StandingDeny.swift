@@ -133,5 +133,8 @@ extension Moment {
 
 extension [Reason] {
   /// Each once, in order of precedence.
-  var distinctByRank: [Reason] { Array(Set(self)).sorted { $0.rank < $1.rank } }
+  var distinctByRank: [Reason] {
+    guard count > 1 else { return self }
+    return Array(Set(self)).sorted { $0.rank < $1.rank }
+  }
 }

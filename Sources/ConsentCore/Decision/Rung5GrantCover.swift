@@ -46,6 +46,7 @@ extension Moment {
 extension [Obligation] {
   /// Each once, in a fixed order.
   var inOrder: [Obligation] {
+    guard count > 1 else { return self }
     var seen = Set<Obligation>()
     return filter { seen.insert($0).inserted }.sorted { $0.place < $1.place }
   }
