@@ -55,11 +55,8 @@ struct FactIndex {
 
   // MARK: Looking up
 
-  /// - Returns: `nil` if the image's facts have to be read.
-  func entry(_ key: ImageKey) -> ImageEntry? {
-    guard let entry = entries[ImageDigest(key)], entry.image.key == key else { return nil }
-    return entry
-  }
+  /// - Returns: `nil` if the image's facts have to be read. Who uses it compares the key.
+  func entry(_ key: ImageKey) -> ImageEntry? { entries[ImageDigest(key)] }
 
   func patients(identifiedBy identifier: Identifier) -> [PatientID]? { identifiers[identifier] }
 

@@ -15,6 +15,8 @@ import Synchronization
 
 let organization = OrganizationID(high: 0x0f7d_5a52_6d1c_4f7a, low: 0x9d5e_2d7f_5f2f_1000)
 
+let limits = CallerLimits()
+
 /// The question of `ops/bench ledger`, for each image of the register in turn.
 func entry(_ image: ImageKey, in reader: any FactReader) throws -> DecisionEntry {
   let request = CheckRequest(
@@ -25,7 +27,7 @@ func entry(_ image: ImageKey, in reader: any FactReader) throws -> DecisionEntry
     recipient: Party(
       kind: .venue, identifier: Identifier(system: "urn:issn", value: "1234-5678")))
   let facts = try reader.imageCase(image)
-  let limits = CallerLimits()
+
   return DecisionEntry(
     caller: "bench", limits: limits, request: request,
     decision: decide(
@@ -108,29 +110,30 @@ checker.preload([organization])
 while !loaded.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(5)) }
 print("loaded \(checker.state(of: organization).images) images in \(clock.now - began)")
 
+/// Asks one question after the other; tells how many were answered.
+func ask(from first: Int, until end: ContinuousClock.Instant) -> Task<Int, any Error> {
+  Task.detached { [keys, checker, clock] in
+    var done = 0
+    var next = first
+    while clock.now < end {
+      let image = keys[next]
+      next = (next + 1) % keys.count
+      _ = try await checker.decide(organization, images: [image]) { [try entry(image, in: $0)] }
+      done += 1
+    }
+    return done
+  }
+}
+
 for _ in 0..<(argument("--rounds") ?? 3) {
   let own = ticks(of: getpid(), andDescendants: false)
   let database = ticks(of: server.postmasterPID, andDescendants: true)
   let batchesBefore = batches.load(ordering: .relaxed)
   let start = clock.now
   let end = start + .seconds(seconds)
-  let count = try await withThrowingTaskGroup(of: Int.self) { group in
-    for number in 0..<flight {
-      group.addTask {
-        var done = 0
-        var next = number * keys.count / flight
-        while clock.now < end {
-          let image = keys[next]
-          next = (next + 1) % keys.count
-          _ = try await checker.decide(organization, images: [image]) {
-            [try entry(image, in: $0)]
-          }
-          done += 1
-        }
-        return done
-      }
-    }
-    return try await group.reduce(0, +)
+  var count = 0
+  for asker in (0..<flight).map({ ask(from: $0 * keys.count / flight, until: end) }) {
+    count += try await asker.value
   }
   let time =
     Double((clock.now - start).components.seconds)

@@ -23,6 +23,6 @@ extension CaseFile {
   /// Microseconds; never negative.
   func allowance(at: Instant) -> Int64 {
     guard image.hasAllowance else { return 0 }
-    return max(0, image.policies[image.policyInForce(at: at)].clockAllowanceMicroseconds)
+    return max(0, image.policyInForce(at: at).policy.clockAllowanceMicroseconds)
   }
 }

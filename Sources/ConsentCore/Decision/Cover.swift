@@ -9,7 +9,7 @@ struct Cover {
 extension Moment {
   /// Lines that are valid now, at least this strong, and cover the question.
   func validCovers(_ question: Question, atLeast strength: Strength) -> [Cover] {
-    file.lines.compactMap { line in
+    file.image.permits.compactMap { line in
       guard isCandidate(line, question), line.paper.kind.strength >= strength,
         gap(of: line, question, asked: strength) == nil, invalidity(of: line, question) == nil
       else { return nil }
@@ -20,7 +20,8 @@ extension Moment {
   /// Matches patient and use, and its scope holds an image if "present only" is ignored.
   func isCandidate(_ line: Line, _ question: Question) -> Bool {
     line.isPermit && line.paper.kind.strength > .none && line.uses.contains(question.use)
-      && line.held.contains { belongs(line, to: $0) }
+      && ((persons.areAllApart && line.isOfAllHeld)
+        || line.held.contains { belongs(line, to: $0) })
   }
 
   /// Why the line does not cover the question; the first code.
@@ -41,9 +42,8 @@ extension Moment {
   /// Own workforce and trainees need not be named; whoever else receives must be. Names, where there
   /// are any, limit every audience of the line.
   private func namesReceiver(_ line: Line, _ question: Question) -> Bool {
-    let named = line.grant.recipients
-    return named.isEmpty
-      ? !question.isDisclosure : named.contains(where: question.receiver.isNamed)
+    line.recipients.isEmpty
+      ? !question.isDisclosure : question.receiver.isNamed(in: line)
   }
 
   /// Empty means the organization itself.
@@ -60,7 +60,10 @@ extension Moment {
   /// Images of the lineage the line permits: described on the paper, not excluded on it, and
   /// flowing down to the image asked about.
   func coveredImages(of line: Line, _ question: Question) -> [Int] {
-    line.described.filter { isCovered($0, by: line, question) }
+    if line.described.count == 1 {
+      return isCovered(line.described[0], by: line, question) ? line.described : []
+    }
+    return line.described.filter { isCovered($0, by: line, question) }
   }
 
   private func isCovered(_ index: Int, by line: Line, _ question: Question) -> Bool {

@@ -13,16 +13,30 @@ public final class ImageCase: Sendable {
   /// with them.
   let patients: [PatientID: PatientRecord]
   let lines: [Line]
-  /// Of the lines those that limit the permits of their own paper.
+  /// Of the lines the permits of some strength.
+  let permits: [Line]
+  /// Those that limit the permits of their own paper.
   let exclusions: [Line]
+  let agreedRestrictions: [Line]
+  /// The denies that stand for themselves.
+  let standingDenies: [Line]
   /// Those that count, the highest version first; the built-in one, effective always, is the last.
-  let policies: [Policy]
+  let policies: [PolicyVersion]
   /// Every instant at which any fact of this case begins or ceases to count, ascending.
   let boundaries: [Instant]
   /// Some policy asks for distance from these.
   let hasAllowance: Bool
+  let wasMerged: Bool
   /// Whose each image of the lineage is where nobody was ever merged.
   let ownHolders: [[PatientID]]
+  /// Of the image itself, never of a source; the latest first.
+  let determinations: [Determination]
+  /// Records that cannot be read and were not entered in error.
+  let unevaluable: [UnevaluableRecord]
+  /// The image or anything it was made from is marked.
+  let isPart2: Bool
+  /// Whose the newest version of the image is, entered in error or not; `nil`: there is none.
+  public let latestPatient: PatientID?
 
   public convenience init(_ key: ImageKey, facts: Facts) {
     let errors = EnteredErrors(facts.enteredInError)
@@ -51,41 +65,56 @@ public final class ImageCase: Sendable {
     let lines =
       lineage.map { Line.gather(facts: facts, errors: errors, lineage: $0, kin: kin) } ?? []
     self.lines = lines
+    permits = lines.filter { $0.isPermit && $0.paper.kind.strength > .none }
     exclusions = lines.filter(\.isExclusion)
+    agreedRestrictions = lines.filter { !$0.isPermit && $0.paper.kind == .restrictionAgreed }
+    standingDenies = lines.filter(\.isStandingDeny)
     policies = facts.policiesThatCount(errors: errors)
     boundaries = facts.boundaries(lineage: lineage, patients: patients.values, lines: lines)
     hasAllowance = facts.policies.contains { $0.clockAllowanceMicroseconds > 0 }
+    wasMerged = !facts.merges.isEmpty
     ownHolders = lineage?.images.map { [$0.patient] } ?? []
+    let own = lineage?.own.key
+    determinations =
+      facts.determinations
+      .filter { $0.image == own && !errors.contains(.determination, $0.id) }
+      .sorted { ($1.determined, $0.id) < ($0.determined, $1.id) }
+    unevaluable = facts.unevaluable.filter {
+      !errors.contains($0.reference.kind, $0.reference.id)
+    }
+    isPart2 = lineage?.images.contains { $0.part2 != nil } ?? false
+    latestPatient =
+      facts.images.lazy
+      .filter { $0.key == key }
+      .max { $0.version < $1.version }?.patient
   }
 
   /// The feed position its facts were read at.
   public var position: UInt64 { facts.position }
   public var organizationHoldsPart2: Bool { facts.organizationHoldsPart2 }
 
-  /// Whose the newest version of the image is, entered in error or not; `nil`: there is none.
-  public var latestPatient: PatientID? {
-    var found: (version: Int, patient: PatientID)?
-    for image in facts.images where image.key == key {
-      if found.map({ image.version > $0.version }) ?? true {
-        found = (image.version, image.patient)
-      }
-    }
-    return found?.patient
-  }
-
-  /// In `policies`, the one in force at an instant.
-  func policyInForce(at: Instant) -> Int {
-    for index in policies.indices where policies[index].effective <= at { return index }
-    return policies.count - 1
+  /// Of `policies` the one in force at an instant.
+  func policyInForce(at: Instant) -> PolicyVersion {
+    for policy in policies where policy.policy.effective <= at { return policy }
+    return .builtIn
   }
 }
 
+/// A policy that is handed about without being copied.
+final class PolicyVersion: Sendable {
+  let policy: Policy
+
+  init(_ policy: Policy) { self.policy = policy }
+
+  static let builtIn = PolicyVersion(.builtIn)
+}
+
 extension Facts {
-  fileprivate func policiesThatCount(errors: EnteredErrors) -> [Policy] {
+  fileprivate func policiesThatCount(errors: EnteredErrors) -> [PolicyVersion] {
     let counting = policies.enumerated()
       .filter { $1.version > 0 && !errors.contains(.policy, $1.recordID) }
       .sorted { ($1.element.version, $0.offset) < ($0.element.version, $1.offset) }
-      .map(\.element)
+      .map { PolicyVersion($0.element) }
     return counting + [.builtIn]
   }
 

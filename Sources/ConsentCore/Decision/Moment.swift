@@ -2,7 +2,7 @@
 struct Moment {
   let file: CaseFile
   let at: Instant
-  private let policyIndex: Int
+  private let policyVersion: PolicyVersion
   let persons: Persons
   /// Whose each image of the lineage is; several while a record made in a merge is not assigned.
   let holders: [[PatientID]]
@@ -12,8 +12,8 @@ struct Moment {
   init(_ file: CaseFile, at: Instant) {
     self.file = file
     self.at = at
-    policyIndex = file.image.policyInForce(at: at)
-    guard !file.facts.merges.isEmpty else {
+    policyVersion = file.image.policyInForce(at: at)
+    guard file.image.wasMerged else {
       persons = Persons()
       holders = file.image.ownHolders
       return
@@ -24,7 +24,7 @@ struct Moment {
     }
   }
 
-  var policy: Policy { file.image.policies[policyIndex] }
+  var policy: Policy { policyVersion.policy }
 
   /// Whose a paper is.
   func holders(of paper: Instrument) -> [PatientID] {
@@ -104,7 +104,7 @@ struct Moment {
   /// the same person's otherwise. A record that may be one of several persons' permits nothing.
   func belongs(_ line: Line, to index: Int) -> Bool {
     if persons.areAllApart {
-      return line.paper.patient == file.lineage?.images[index].patient
+      return line.isOfAllHeld || line.paper.patient == file.lineage?.images[index].patient
     }
     let papers = holders(of: line.paper)
     guard papers.count == 1, holders[index].count == 1 else { return false }

@@ -4,9 +4,7 @@
 extension Moment {
   func agreedRestriction(_ question: Question, requirement: Requirement) -> Verdict? {
     guard requirement.isTreatmentOrOperations else { return nil }
-    let restrictions = file.lines.filter {
-      $0.paper.kind == .restrictionAgreed && isInForce(deny: $0, question)
-    }
+    let restrictions = file.image.agreedRestrictions.filter { isInForce(deny: $0, question) }
     guard !restrictions.isEmpty else { return nil }
     if suffices(validCovers(question, atLeast: .authorization)) { return nil }
     return .deny(

@@ -34,6 +34,7 @@ extension Moment {
   /// The grants the answer rests on: the one signed last if it covers alone, and those that
   /// defeated a deny; else all that cover together.
   private func speaking(_ covers: [Cover], defeaters: Set<GrantID>) -> [Cover] {
+    guard covers.count > 1 else { return covers }
     let ordered = covers.lastSigned
     guard let alone = ordered.first(where: { suffices([$0]) }) else { return covers }
     return [alone]
