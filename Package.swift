@@ -137,6 +137,13 @@ let package = Package(
       name: "bench-register",
       dependencies: ["ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres"],
       swiftSettings: tested),
+    // What a check costs below the wire; not a product.
+    .executableTarget(
+      name: "bench-checks",
+      dependencies: [
+        "Checking", "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "ProofLog",
+      ],
+      swiftSettings: tested),
 
     // Tests.
     .testTarget(

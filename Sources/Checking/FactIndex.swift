@@ -55,11 +55,8 @@ struct FactIndex {
 
   // MARK: Looking up
 
-  /// - Returns: `nil` if the image's facts have to be read.
-  func entry(_ key: ImageKey) -> ImageEntry? {
-    guard let entry = entries[ImageDigest(key)], entry.key == key else { return nil }
-    return entry
-  }
+  /// - Returns: `nil` if the image's facts have to be read. Who uses it compares the key.
+  func entry(_ key: ImageKey) -> ImageEntry? { entries[ImageDigest(key)] }
 
   func patients(identifiedBy identifier: Identifier) -> [PatientID]? { identifiers[identifier] }
 
@@ -207,7 +204,8 @@ struct FactIndex {
       }
       let shared = circles[circle]?.shared ?? part.shared
       let whole = FactPart(patients: part.patients, shared: shared, images: [])
-      entries[digest] = ImageEntry(key: image.key, circle: circle, facts: whole.facts(of: image))
+      entries[digest] = ImageEntry(
+        circle: circle, image: ImageCase(image.key, facts: whole.facts(of: image)))
       circles[circle]?.keys.append(digest)
       for source in image.sources {
         let source = ImageDigest(source)

@@ -10,13 +10,23 @@ struct ImageDigest: Hashable, Sendable {
   private static let keys = (UInt64.random(in: .min ... .max), UInt64.random(in: .min ... .max))
 
   init(_ key: ImageKey) {
-    var first = Hasher()
-    first.combine(Self.keys.0)
-    first.combine(key)
+    var text: String
+    var (first, second) = (Hasher(), Hasher())
+    switch key {
+    case .sopInstance(let uid):
+      text = uid
+      first.combine(Self.keys.0)
+      second.combine(Self.keys.1)
+    case .sha256(let digits):
+      text = digits
+      first.combine(~Self.keys.0)
+      second.combine(~Self.keys.1)
+    }
+    text.withUTF8 { bytes in
+      unsafe first.combine(bytes: UnsafeRawBufferPointer(bytes))
+      unsafe second.combine(bytes: UnsafeRawBufferPointer(bytes))
+    }
     high = UInt64(bitPattern: Int64(first.finalize()))
-    var second = Hasher()
-    second.combine(Self.keys.1)
-    second.combine(key)
     low = UInt64(bitPattern: Int64(second.finalize()))
   }
 

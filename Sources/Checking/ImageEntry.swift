@@ -5,15 +5,13 @@ internal import ConsentCore
 ///
 /// The arrays of papers are those of the circle and are shared by all its images.
 final class ImageEntry: Sendable {
-  let key: ImageKey
   let circle: CircleID
-  /// As `FactReader.facts(images:)` gives them; their position is when they were read.
-  let facts: Facts
+  /// Its facts are as `FactReader.facts(images:)` gives them; their position is when they were read.
+  let image: ImageCase
 
-  init(key: ImageKey, circle: CircleID, facts: Facts) {
-    self.key = key
+  init(circle: CircleID, image: ImageCase) {
     self.circle = circle
-    self.facts = facts
+    self.image = image
   }
 }
 

@@ -18,7 +18,7 @@ final class IndexView: FactReader {
   enum Entries {
     case one(ImageEntry)
     case many([ImageKey: ImageEntry])
-    case parts([ImageKey: Facts])
+    case parts([ImageKey: ImageCase])
   }
 
   init(
@@ -37,20 +37,24 @@ final class IndexView: FactReader {
 
   func facts(images: [ImageKey], asOf position: UInt64?) throws -> Facts {
     guard position == nil || position == head.position, images.count == 1 else { throw NotAtHand() }
-    var facts: Facts
-    switch entries {
-    case .one(let entry):
-      guard entry.key == images[0] else { throw NotAtHand() }
-      facts = entry.facts
-    case .many(let entries):
-      guard let entry = entries[images[0]] else { throw NotAtHand() }
-      facts = entry.facts
-    case .parts(let parts):
-      guard let part = parts[images[0]] else { throw NotAtHand() }
-      facts = part
-    }
+    var facts = try imageCase(images[0]).facts
     facts.position = head.position
     return facts
+  }
+
+  /// Its own position is when it was read; decisions on it are taken at the head.
+  func imageCase(_ image: ImageKey) throws -> ImageCase {
+    switch entries {
+    case .one(let entry):
+      guard entry.image.key == image else { throw NotAtHand() }
+      return entry.image
+    case .many(let entries):
+      guard let entry = entries[image] else { throw NotAtHand() }
+      return entry.image
+    case .parts(let parts):
+      guard let part = parts[image] else { throw NotAtHand() }
+      return part
+    }
   }
 
   func head(at position: UInt64) throws -> FeedHead? {

@@ -153,7 +153,9 @@ extension OrganizationChecker {
     let fill = group.fill
     let now = instant(at: fill.head)
     let parts = Dictionary(
-      fill.parts.flatMap { part in part.images.map { ($0.key, part.facts(of: $0)) } },
+      fill.parts.flatMap { part in
+        part.images.map { ($0.key, ImageCase($0.key, facts: part.facts(of: $0))) }
+      },
       uniquingKeysWith: { first, _ in first })
     var taken: [Taken] = []
     for call in group.calls where !call.isOver {

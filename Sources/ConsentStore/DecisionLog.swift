@@ -24,15 +24,31 @@ public struct DecisionID: Hashable, Sendable, Codable {
 public enum DecisionLog {}
 
 /// What is logged of one answer: enough to take the same decision again in six years.
-public struct DecisionEntry: Hashable, Sendable, Codable {
-  public var caller: String
-  public var limits: CallerLimits
-  public var request: CheckRequest
-  public var decision: Decision
-  /// The patient the image belonged to, if it is known.
-  public var patient: PatientID?
-  /// For a group: `request` is its template, `decision` its summary.
-  public var group: GroupEntry?
+///
+/// One reference, so that an entry goes through batch, log and answer without being copied: it has
+/// some twenty references in it.
+public struct DecisionEntry: Sendable {
+  private var held: Held
+
+  private final class Held: Sendable {
+    let content: Content
+
+    init(_ content: Content) { self.content = content }
+  }
+
+  private struct Content: Hashable, Codable {
+    var caller: String
+    var limits: CallerLimits
+    var request: CheckRequest
+    var decision: Decision
+    var patient: PatientID?
+    var group: GroupEntry?
+  }
+
+  private var content: Content {
+    _read { yield held.content }
+    set { held = Held(newValue) }
+  }
 
   public struct GroupEntry: Hashable, Sendable, Codable {
     public var images: [ImageKey]
@@ -63,13 +79,51 @@ public struct DecisionEntry: Hashable, Sendable, Codable {
     caller: String, limits: CallerLimits, request: CheckRequest, decision: Decision,
     patient: PatientID?, group: GroupEntry? = nil
   ) {
-    self.caller = caller
-    self.limits = limits
-    self.request = request
-    self.decision = decision
-    self.patient = patient
-    self.group = group
+    held = Held(
+      Content(
+        caller: caller, limits: limits, request: request, decision: decision, patient: patient,
+        group: group))
   }
+
+  public var caller: String {
+    _read { yield held.content.caller }
+    set { content.caller = newValue }
+  }
+  public var limits: CallerLimits {
+    _read { yield held.content.limits }
+    set { content.limits = newValue }
+  }
+  public var request: CheckRequest {
+    _read { yield held.content.request }
+    set { content.request = newValue }
+  }
+  public var decision: Decision {
+    _read { yield held.content.decision }
+    set { content.decision = newValue }
+  }
+  /// The patient the image belonged to, if it is known.
+  public var patient: PatientID? {
+    _read { yield held.content.patient }
+    set { content.patient = newValue }
+  }
+  /// For a group: `request` is its template, `decision` its summary.
+  public var group: GroupEntry? {
+    _read { yield held.content.group }
+    set { content.group = newValue }
+  }
+}
+
+extension DecisionEntry: Hashable, Codable, CustomReflectable {
+  public static func == (a: DecisionEntry, b: DecisionEntry) -> Bool {
+    a.held === b.held || a.held.content == b.held.content
+  }
+
+  public func hash(into hasher: inout Hasher) { hasher.combine(held.content) }
+
+  public init(from decoder: any Decoder) throws { held = Held(try Content(from: decoder)) }
+  public func encode(to encoder: any Encoder) throws { try held.content.encode(to: encoder) }
+
+  public var customMirror: Mirror { Mirror(reflecting: held.content) }
 }
 
 public struct LoggedDecision: Hashable, Sendable {

@@ -14,6 +14,9 @@ public protocol FactReader: LogReader {
   /// patients, of the images and of the organization (policies, forms, expiry events referred to).
   func facts(images: [ImageKey], asOf position: UInt64?) throws -> Facts
 
+  /// What the facts say of one image at the head, ready for decisions on it.
+  func imageCase(_ image: ImageKey) throws -> ImageCase
+
   /// Facts of one image at a time cost nothing here, so that whoever asks about many asks for each.
   var hasFactsOfEachImage: Bool { get }
 
@@ -60,6 +63,10 @@ public protocol FactReader: LogReader {
 
 extension FactReader {
   public var hasFactsOfEachImage: Bool { false }
+
+  public func imageCase(_ image: ImageKey) throws -> ImageCase {
+    ImageCase(image, facts: try facts(images: [image], asOf: nil))
+  }
 }
 
 /// A view under the organization's lock, to which changes can be appended.

@@ -131,7 +131,7 @@ import Testing
     // The same rows again, from a batch that was sent before: nothing is dropped.
     try index.follow(behind.rows, to: behind.head, holdsPart2: nil)
     try index.follow(before.rows, to: before.head, holdsPart2: nil)
-    #expect(index.entry(Build.key(0))?.facts.instruments.count == 1)
+    #expect(index.entry(Build.key(0))?.image.facts.instruments.count == 1)
   }
 
   @Test func aReadingThatBeganBeforeEverythingWasDroppedIsRefused() async throws {

@@ -48,13 +48,15 @@ import Testing
       })
     #expect(index.count == 3)
     let places = Set(
-      (0..<3).compactMap { index.entry(Build.key($0)) }.map { Self.place($0.facts.instruments) })
+      (0..<3).compactMap { index.entry(Build.key($0)) }.map {
+        Self.place($0.image.facts.instruments)
+      })
     #expect(places.count == 1)
     // A look-up hands out what is there: the same object each time, with the same storage.
     let first = try #require(index.entry(Build.key(0)))
     let again = try #require(index.entry(Build.key(0)))
     #expect(first === again)
-    #expect(Self.place(first.facts.images) == Self.place(again.facts.images))
+    #expect(Self.place(first.image.facts.images) == Self.place(again.image.facts.images))
   }
 
   private static func place(_ array: [some Any]) -> UInt {

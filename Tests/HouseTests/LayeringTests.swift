@@ -51,6 +51,10 @@ import Testing
     "bench-register": [
       "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
     ],
+    "bench-checks": [
+      "Checking", "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "ProofLog",
+      "Foundation", "Synchronization",
+    ],
     "consentctl": [
       "ConsentProto", "RPCClient", "RPCWire", "SwiftProtobuf", "ArgumentParser", "Yams",
       "Foundation", "Crypto", "ConsentCore", "ConsentStore", "Postgres", "ProofLog", "NIOCore",

@@ -1,65 +1,44 @@
-/// Everything one request needs of the facts, gathered once; `Moment` reads it at an instant.
+/// One request beside everything that the facts say of its image; `Moment` reads it at an instant.
 final class CaseFile {
   let request: CheckRequest
   let caller: CallerLimits
-  let facts: Facts
-  let errors: EnteredErrors
   /// `nil`: incomplete.
   let question: Question?
-  /// `nil`: no record of the image stands.
-  let lineage: Lineage?
-  /// The patients of the lineage and every registration ever merged with them.
-  let kin: Set<PatientID>
-  /// The versions that speak of the kin.
-  let patients: [PatientID: PatientRecord]
-  let lines: [Line]
+  let image: ImageCase
+  /// The feed position that the facts are known to stand at.
+  let position: UInt64
+
+  /// INVARIANT: a request is never answered from another image's facts; it would be told that its
+  /// image is unknown.
+  init(_ request: CheckRequest, caller: CallerLimits, on image: ImageCase, position: UInt64) {
+    self.request = request
+    self.caller = caller
+    self.image =
+      request.image == image.key ? image : ImageCase(request.image, facts: Facts())
+    self.position = position
+    question = Question(request)
+  }
 
   convenience init(_ request: CheckRequest, caller: CallerLimits, facts: Facts) {
-    let errors = EnteredErrors(facts.enteredInError)
     self.init(
-      request, caller: caller, facts: facts, errors: errors,
-      lineage: Lineage(of: request.image) { facts.currentImage($0, errors: errors) })
+      request, caller: caller, on: ImageCase(request.image, facts: facts),
+      position: facts.position)
   }
 
   convenience init(_ request: CheckRequest, caller: CallerLimits, in known: IndexedFacts) {
     self.init(
-      request, caller: caller, facts: known.facts, errors: known.errors,
-      lineage: Lineage(of: request.image, in: known))
+      request, caller: caller, on: ImageCase(request.image, in: known),
+      position: known.facts.position)
   }
 
-  private init(
-    _ request: CheckRequest, caller: CallerLimits, facts: Facts, errors: EnteredErrors,
-    lineage: Lineage?
-  ) {
-    self.request = request
-    self.caller = caller
-    self.facts = facts
-    self.errors = errors
-    self.lineage = lineage
-    question = Question(request)
-    let links = facts.merges
-      .filter { !errors.contains(.merge, $0.id) }
-      .map { ($0.survivor, $0.merged) }
-    kin = connected(to: Set(lineage?.images.map(\.patient) ?? []), by: links)
-    var patients: [PatientID: PatientRecord] = [:]
-    for patient in kin { patients[patient] = facts.currentPatient(patient, errors: errors) }
-    self.patients = patients
-    lines =
-      lineage.map {
-        [kin] in Line.gather(facts: facts, errors: errors, lineage: $0, kin: kin)
-      } ?? []
+  /// The same facts asked another way.
+  convenience init(_ other: CaseFile, asking request: CheckRequest) {
+    self.init(request, caller: other.caller, on: other.image, position: other.position)
   }
 
-  /// The same facts asked another way: what was gathered holds for any question on the image.
-  init(_ other: CaseFile, asking request: CheckRequest) {
-    self.request = request
-    caller = other.caller
-    facts = other.facts
-    errors = other.errors
-    lineage = other.lineage
-    question = Question(request)
-    kin = other.kin
-    patients = other.patients
-    lines = other.lines
-  }
+  var facts: Facts { image.facts }
+  var errors: EnteredErrors { image.errors }
+  var lineage: Lineage? { image.lineage }
+  var patients: [PatientID: PatientRecord] { image.patients }
+  var lines: [Line] { image.lines }
 }

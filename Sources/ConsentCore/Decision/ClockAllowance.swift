@@ -22,6 +22,7 @@ extension CaseFile {
 
   /// Microseconds; never negative.
   func allowance(at: Instant) -> Int64 {
-    max(0, facts.policy(at: at, errors: errors).clockAllowanceMicroseconds)
+    guard image.hasAllowance else { return 0 }
+    return max(0, image.policyInForce(at: at).policy.clockAllowanceMicroseconds)
   }
 }

@@ -9,7 +9,7 @@ struct Cover {
 extension Moment {
   /// Lines that are valid now, at least this strong, and cover the question.
   func validCovers(_ question: Question, atLeast strength: Strength) -> [Cover] {
-    file.lines.compactMap { line in
+    file.image.permits.compactMap { line in
       guard isCandidate(line, question), line.paper.kind.strength >= strength,
         gap(of: line, question, asked: strength) == nil, invalidity(of: line, question) == nil
       else { return nil }
@@ -20,7 +20,8 @@ extension Moment {
   /// Matches patient and use, and its scope holds an image if "present only" is ignored.
   func isCandidate(_ line: Line, _ question: Question) -> Bool {
     line.isPermit && line.paper.kind.strength > .none && line.uses.contains(question.use)
-      && line.held.contains { belongs(line, to: $0) }
+      && ((persons.areAllApart && line.isOfAllHeld)
+        || line.held.contains { belongs(line, to: $0) })
   }
 
   /// Why the line does not cover the question; the first code.
@@ -32,16 +33,17 @@ extension Moment {
     if let limit = line.grant.channels, !limit.contains(question.channel) {
       return .channelNotInGrant
     }
-    if coveredImages(of: line, question).isEmpty { return .notInDescribedInformation }
+    if !line.described.contains(where: { isCovered($0, by: line, question) }) {
+      return .notInDescribedInformation
+    }
     return nil
   }
 
   /// Own workforce and trainees need not be named; whoever else receives must be. Names, where there
   /// are any, limit every audience of the line.
   private func namesReceiver(_ line: Line, _ question: Question) -> Bool {
-    let named = line.grant.recipients
-    return named.isEmpty
-      ? !question.isDisclosure : named.contains(where: question.receiver.isNamed)
+    line.recipients.isEmpty
+      ? !question.isDisclosure : question.receiver.isNamed(in: line)
   }
 
   /// Empty means the organization itself.
@@ -58,17 +60,22 @@ extension Moment {
   /// Images of the lineage the line permits: described on the paper, not excluded on it, and
   /// flowing down to the image asked about.
   func coveredImages(of line: Line, _ question: Question) -> [Int] {
-    line.described.filter { index in
-      belongs(line, to: index) && (index == 0 || !line.grant.withoutDerivatives)
-        && !isExcluded(index, from: line, question)
+    if line.described.count == 1 {
+      return isCovered(line.described[0], by: line, question) ? line.described : []
     }
+    return line.described.filter { isCovered($0, by: line, question) }
+  }
+
+  private func isCovered(_ index: Int, by line: Line, _ question: Question) -> Bool {
+    belongs(line, to: index) && (index == 0 || !line.grant.withoutDerivatives)
+      && !isExcluded(index, from: line, question)
   }
 
   /// A deny line inside the same authorization takes out of its permits what it holds.
   private func isExcluded(_ index: Int, from line: Line, _ question: Question) -> Bool {
-    guard let lineage = file.lineage, line.paper.grants.count > 1 else { return false }
-    return file.lines.contains { exclusion in
-      exclusion.isExclusion && exclusion.paper.id == line.paper.id
+    guard !file.image.exclusions.isEmpty, let lineage = file.lineage else { return false }
+    return file.image.exclusions.contains { exclusion in
+      exclusion.paper.id == line.paper.id
         && isInForce(deny: exclusion, question)
         && exclusion.described.contains { lineage.related($0, index) }
     }

@@ -21,6 +21,18 @@ public func decide(
   CaseFile(request, caller: caller, facts: facts).decision(at: at)
 }
 
+/// The same, for who asks about an image again and again.
+///
+/// - Parameters:
+///   - image: of the request's image; on another's the answer is a DENY, "image unknown".
+///   - position: the feed position that its facts are known to stand at, not before the one they
+///     were read at.
+public func decide(
+  _ request: CheckRequest, caller: CallerLimits, on image: ImageCase, position: UInt64, at: Instant
+) -> Decision {
+  CaseFile(request, caller: caller, on: image, position: position).decision(at: at)
+}
+
 /// The same, for who asks about many images of the same facts.
 public func decide(
   _ request: CheckRequest, caller: CallerLimits, facts: IndexedFacts, at: Instant
@@ -47,7 +59,7 @@ extension CaseFile {
     return Decision(
       effect: verdict.effect, primary: verdict.primary, further: further,
       records: verdict.records, obligations: verdict.obligations,
-      policyVersion: moment.policy.version, at: at, position: facts.position)
+      policyVersion: moment.policy.version, at: at, position: position)
   }
 }
 

@@ -11,6 +11,7 @@ extension [Line] {
 /// it takes, again and again, the lowest id of those than which none is later. The result is the
 /// same for every order of the input.
 private func ordered<Element>(_ elements: [Element], line: (Element) -> Line) -> [Element] {
+  guard elements.count > 1 else { return elements }
   var waiting = elements.sorted { line($0).grant.id < line($1).grant.id }
   var result: [Element] = []
   while result.count < maximumFailingRecords, let day = waiting.map({ line($0).signed.day }).max() {

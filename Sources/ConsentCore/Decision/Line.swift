@@ -1,6 +1,6 @@
 /// One grant of one standing paper, with everything other records say of it. Nothing in it
 /// depends on the instant decided at; `Moment` compares its instants.
-final class Line {
+final class Line: Sendable {
   let paper: Instrument
   let grant: Grant
   /// Images of the lineage that the scope holds, by index, whoever's they are.
@@ -19,6 +19,13 @@ final class Line {
   /// Defects of this line's part.
   let missing: [DefectElement]
   let isCompound: Bool
+  /// The line's uses; a deny that names none means all.
+  let uses: ClosedSet<Use>
+  let audiences: ClosedSet<Audience>
+  /// Of the grant's recipients, in their order.
+  let recipients: [PartyMark]
+  /// Every image held was registered for the paper's patient.
+  let isOfAllHeld: Bool
   let isConditioned: Bool
 
   init(
@@ -28,6 +35,11 @@ final class Line {
     self.paper = paper
     self.grant = grant
     self.held = held
+    let isDeny = grant.effect == .deny
+    uses = isDeny && grant.uses.isEmpty ? .all : grant.uses
+    audiences = isDeny && grant.audiences.isEmpty ? .all : grant.audiences
+    recipients = grant.recipients.map(PartyMark.init)
+    isOfAllHeld = held.allSatisfy { lineage.images[$0].patient == paper.patient }
     described =
       grant.presentOnly
       ? held.filter { lineage.isPresent($0, at: paper, wholly: grant.effect == .permit) } : held
@@ -60,12 +72,6 @@ final class Line {
   var isPermit: Bool { grant.effect == .permit }
   var specificity: Int { grant.scope.specificity }
   var signed: SignedTime { paper.signedOrReceived }
-
-  /// The line's uses; a deny that names none means all.
-  var uses: ClosedSet<Use> { !isPermit && grant.uses.isEmpty ? .all : grant.uses }
-  var audiences: ClosedSet<Audience> {
-    !isPermit && grant.audiences.isEmpty ? .all : grant.audiences
-  }
 
   /// A deny line stands for itself, except as an exclusion of an authorization or as an agreed
   /// restriction.

@@ -15,9 +15,7 @@ extension Moment {
     return verdict.superseded(by: .mergeMostRestrictive, effect: .deny)
   }
 
-  private var mayBeMerged: Bool {
-    !file.facts.merges.isEmpty
-  }
+  private var mayBeMerged: Bool { file.image.wasMerged }
 
   /// A revoked patient-wide grant of another member acts as a deny of that member, signed when the
   /// revocation was, until a later signed permit. It only ever takes away: without a permit the

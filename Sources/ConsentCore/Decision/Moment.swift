@@ -2,7 +2,7 @@
 struct Moment {
   let file: CaseFile
   let at: Instant
-  let policy: Policy
+  private let policyVersion: PolicyVersion
   let persons: Persons
   /// Whose each image of the lineage is; several while a record made in a merge is not assigned.
   let holders: [[PatientID]]
@@ -12,12 +12,19 @@ struct Moment {
   init(_ file: CaseFile, at: Instant) {
     self.file = file
     self.at = at
-    policy = file.facts.policy(at: at, errors: file.errors)
+    policyVersion = file.image.policyInForce(at: at)
+    guard file.image.wasMerged else {
+      persons = Persons()
+      holders = file.image.ownHolders
+      return
+    }
     persons = Persons(facts: file.facts, errors: file.errors, at: at)
     holders = (file.lineage?.images ?? []).map { [persons] image in
       persons.holders(record: image.recordID, patient: image.patient, stamp: image.stamp)
     }
   }
+
+  var policy: Policy { policyVersion.policy }
 
   /// Whose a paper is.
   func holders(of paper: Instrument) -> [PatientID] {
@@ -28,7 +35,8 @@ struct Moment {
 
   /// The first revocation that binds.
   func revocation(of line: Line) -> Revocation? {
-    line.revocations
+    guard !line.revocations.isEmpty else { return nil }
+    return line.revocations
       .filter { binds($0, line) }
       .min { ($0.stamp.recorded, $0.id) < ($1.stamp.recorded, $1.id) }
   }
@@ -47,7 +55,7 @@ struct Moment {
   }
 
   func isRevoked(_ line: Line) -> Bool {
-    guard let revocation = revocation(of: line) else { return false }
+    guard !line.revocations.isEmpty, let revocation = revocation(of: line) else { return false }
     return revocation.stamp.recorded <= at
   }
 
@@ -96,7 +104,7 @@ struct Moment {
   /// the same person's otherwise. A record that may be one of several persons' permits nothing.
   func belongs(_ line: Line, to index: Int) -> Bool {
     if persons.areAllApart {
-      return line.paper.patient == file.lineage?.images[index].patient
+      return line.isOfAllHeld || line.paper.patient == file.lineage?.images[index].patient
     }
     let papers = holders(of: line.paper)
     guard papers.count == 1, holders[index].count == 1 else { return false }

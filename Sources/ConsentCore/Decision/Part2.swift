@@ -16,10 +16,10 @@ enum Part2Condition {
 }
 
 extension Moment {
-  var isPart2: Bool { file.lineage?.images.contains { $0.part2 != nil } ?? false }
+  var isPart2: Bool { file.image.isPart2 }
 
   func part2Condition(_ question: Question) -> Part2Condition {
-    guard let lineage = file.lineage, isPart2 else { return .notMarked }
+    guard isPart2, let lineage = file.lineage else { return .notMarked }
     let marked = lineage.indices.filter { lineage.images[$0].part2 != nil }
     let consents = file.lines.filter {
       $0.isPermit && $0.paper.kind == .part2Consent && $0.uses.contains(question.use)
@@ -53,7 +53,7 @@ extension Moment {
     let named = line.grant.recipients
     if named.isEmpty
       ? question.audience == .external
-      : !named.contains(where: question.receiver.isNamed)
+      : !question.receiver.isNamed(in: line)
     {
       return .recipientNotNamed
     }

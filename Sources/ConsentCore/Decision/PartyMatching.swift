@@ -1,19 +1,49 @@
+/// What tells most parties apart without looking at their text.
+struct PartyMark: Sendable {
+  /// Of the identifier; the same for all that have none.
+  let hash: Int
+  let isGroup: Bool
+
+  init(_ party: Party) {
+    hash = party.identifier?.hashValue ?? 0
+    isGroup = party.kind == .organization || party.kind == .class
+  }
+
+  init(_ identifier: Identifier) {
+    hash = identifier.hashValue
+    isGroup = false
+  }
+}
+
 /// Who receives in a check: the recipient, or for own workforce and trainees the actor.
 struct Receiver {
   let identifier: Identifier?
   let kind: RecipientKind
   let memberOf: [Identifier]
+  private let mark: PartyMark
 
   init(_ party: Party) {
     identifier = party.identifier
     kind = party.kind
     memberOf = party.memberOf
+    mark = PartyMark(party)
   }
 
   init(_ actor: Actor) {
     identifier = actor.user
     kind = .person
     memberOf = actor.memberOf
+    mark = PartyMark(actor.user)
+  }
+
+  /// A permit line names the receiver among others.
+  func isNamed(in line: Line) -> Bool {
+    for index in line.recipients.indices {
+      let named = line.recipients[index]
+      guard named.hash == mark.hash || (named.isGroup && !memberOf.isEmpty) else { continue }
+      if isNamed(by: line.grant.recipients[index]) { return true }
+    }
+    return false
   }
 
   /// A permit names the receiver: by its own identifier, or as an organization or class that a

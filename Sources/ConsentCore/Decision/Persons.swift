@@ -13,6 +13,12 @@ struct Persons {
   private let joined: [(PatientID, PatientID)]
   private let splits: [Split]
 
+  /// Nobody was ever merged.
+  init() {
+    joined = []
+    splits = []
+  }
+
   init(facts: Facts, errors: EnteredErrors, at: Instant) {
     guard !facts.merges.isEmpty else {
       joined = []

@@ -1,5 +1,5 @@
 /// A complete request: what rung 1 leaves of a `CheckRequest`.
-struct Question {
+final class Question: Sendable {
   let use: Use
   let audience: Audience
   let channel: Channel

@@ -3,10 +3,8 @@
 
 extension Moment {
   func unevaluableRecord(_ question: Question) -> Verdict? {
-    let speaking = file.facts.unevaluable.filter { record in
-      guard record.use == nil || record.use == question.use,
-        !file.errors.contains(record.reference.kind, record.reference.id)
-      else { return false }
+    let speaking = file.image.unevaluable.filter { record in
+      guard record.use == nil || record.use == question.use else { return false }
       let possible = persons.holders(
         record: record.reference.id, patient: record.patient, stamp: record.stamp)
       return holders.joined().contains { image in

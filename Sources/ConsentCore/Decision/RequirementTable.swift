@@ -36,9 +36,11 @@ extension Policy {
     } else {
       open = audience == .external ? externalEducationChannels : internalEducationChannels
     }
-    return open.subtracting([.personalMessaging, .socialMedia])
+    return open.subtracting(neverOpen)
   }
 }
+
+private let neverOpen: ClosedSet<Channel> = [.personalMessaging, .socialMedia]
 
 extension Requirement {
   /// The strength a signed basis must have. `none`: the cell has a basis of its own.

@@ -3,8 +3,10 @@
 
 extension Moment {
   func deidentified(_ question: Question) -> Verdict? {
-    guard question.use != .research, let image = file.lineage?.own else { return nil }
-    let inForce = determinations(of: image).filter { failure(of: $0, image: image) == nil }
+    guard question.use != .research, !file.image.determinations.isEmpty,
+      let image = file.lineage?.own
+    else { return nil }
+    let inForce = file.image.determinations.filter { failure(of: $0, image: image) == nil }
     guard let speaking = inForce.first else { return nil }
     return .permit(
       .notPHIDeidentified, records: [speaking.record(.basis, .notPHIDeidentified)])
@@ -14,7 +16,7 @@ extension Moment {
   /// `nil` if nothing says that it is.
   func deidentificationFailure() -> (reason: Reason, record: DecidingRecord?)? {
     guard let image = file.lineage?.own else { return nil }
-    if let speaking = determinations(of: image).first,
+    if let speaking = file.image.determinations.first,
       let reason = failure(of: speaking, image: image)
     {
       return (reason, speaking.record(.failed, reason))
@@ -22,13 +24,6 @@ extension Moment {
     guard image.claims.identityRemoved == .yes else { return nil }
     let hasFace = image.claims.recognizableVisualFeatures == .yes
     return (hasFace ? .deidentificationFacialFeatures : .deidentificationUnproven, nil)
-  }
-
-  /// Exactly this image's, never a source's; the latest first.
-  private func determinations(of image: ImageRecord) -> [Determination] {
-    file.facts.determinations
-      .filter { $0.image == image.key && !file.errors.contains(.determination, $0.id) }
-      .sorted { ($1.determined, $0.id) < ($0.determined, $1.id) }
   }
 
   /// Claims of the object can contradict a determination; they cannot replace it.

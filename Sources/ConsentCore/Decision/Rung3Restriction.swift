@@ -4,9 +4,7 @@
 extension Moment {
   func agreedRestriction(_ question: Question, requirement: Requirement) -> Verdict? {
     guard requirement.isTreatmentOrOperations else { return nil }
-    let restrictions = file.lines.filter {
-      $0.paper.kind == .restrictionAgreed && isInForce(deny: $0, question)
-    }
+    let restrictions = file.image.agreedRestrictions.filter { isInForce(deny: $0, question) }
     guard !restrictions.isEmpty else { return nil }
     if suffices(validCovers(question, atLeast: .authorization)) { return nil }
     return .deny(
@@ -23,7 +21,8 @@ extension Moment {
 extension [DecidingRecord] {
   /// By identity, so that the order of facts never shows.
   var inOrder: [DecidingRecord] {
-    sorted {
+    guard count > 1 else { return self }
+    return sorted {
       ($0.part.rawValue, $0.record.id, $0.grant ?? GrantID(high: 0, low: 0))
         < ($1.part.rawValue, $1.record.id, $1.grant ?? GrantID(high: 0, low: 0))
     }

@@ -64,8 +64,8 @@ extension Moment {
   }
 
   private func standingDenies(_ question: Question) -> [StandingDeny] {
-    file.lines
-      .filter { $0.isStandingDeny && isInForce(deny: $0, question) }
+    file.image.standingDenies
+      .filter { isInForce(deny: $0, question) }
       .map {
         StandingDeny(
           line: $0, images: reach(ofDeny: $0), signed: $0.signed, signer: $0.paper.signer,
@@ -133,5 +133,8 @@ extension Moment {
 
 extension [Reason] {
   /// Each once, in order of precedence.
-  var distinctByRank: [Reason] { Array(Set(self)).sorted { $0.rank < $1.rank } }
+  var distinctByRank: [Reason] {
+    guard count > 1 else { return self }
+    return Array(Set(self)).sorted { $0.rank < $1.rank }
+  }
 }

@@ -34,6 +34,7 @@ extension Moment {
   /// The grants the answer rests on: the one signed last if it covers alone, and those that
   /// defeated a deny; else all that cover together.
   private func speaking(_ covers: [Cover], defeaters: Set<GrantID>) -> [Cover] {
+    guard covers.count > 1 else { return covers }
     let ordered = covers.lastSigned
     guard let alone = ordered.first(where: { suffices([$0]) }) else { return covers }
     return [alone]
@@ -46,6 +47,7 @@ extension Moment {
 extension [Obligation] {
   /// Each once, in a fixed order.
   var inOrder: [Obligation] {
+    guard count > 1 else { return self }
     var seen = Set<Obligation>()
     return filter { seen.insert($0).inserted }.sorted { $0.place < $1.place }
   }

@@ -16,54 +16,34 @@ extension CaseFile {
 
   /// The instants at which an answer can change: the boundaries, or with a clock allowance the
   /// ends of the time around each.
-  func changes(after at: Instant) -> [Instant] {
-    guard facts.policies.contains(where: { $0.clockAllowanceMicroseconds > 0 }) else {
-      return boundaries(after: at)
-    }
+  func changes(after at: Instant) -> ArraySlice<Instant> {
+    guard image.hasAllowance else { return boundaries(after: at) }
     let allowances = Set([0] + facts.policies.map { max(0, $0.clockAllowanceMicroseconds) })
     var instants: Set<Instant> = []
-    for boundary in boundaries(after: .distantPast) {
+    for boundary in image.boundaries {
       for allowance in allowances {
         instants.insert(boundary.adding(microseconds: -allowance))
         instants.insert(boundary.adding(microseconds: allowance))
         instants.insert(boundary)
       }
     }
-    return instants.filter { $0 > at }.sorted()
+    return instants.filter { $0 > at }.sorted()[...]
   }
 
   /// Every instant after `at` at which any fact of this case begins or ceases to count, ascending.
-  func boundaries(after at: Instant) -> [Instant] {
-    var instants: [Instant] = []
-    func add(_ instant: Instant?) {
-      // The ends of the range stand for "always" and "never".
-      if let instant, instant > at, instant != .distantFuture { instants.append(instant) }
+  func boundaries(after at: Instant) -> ArraySlice<Instant> {
+    image.boundaries[image.boundaries.partitioningIndex { $0 > at }...]
+  }
+}
+
+extension [Instant] {
+  /// The first index from which on `isLater` holds; the instants ascend.
+  fileprivate func partitioningIndex(_ isLater: (Instant) -> Bool) -> Int {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if isLater(self[middle]) { high = middle } else { low = middle + 1 }
     }
-    for policy in facts.policies { add(policy.effective) }
-    for line in lines {
-      add(line.grant.effectiveFrom)
-      add(line.endsByDate)
-      add(line.endsByEvent)
-      add(line.falsified)
-      add(line.restrictionEnded)
-      add(line.withoutAuthority)
-      for revocation in line.revocations { add(revocation.stamp.recorded) }
-    }
-    for patient in patients.values { add(patient.majority) }
-    if let own = lineage?.own {
-      for determination in facts.determinations where determination.image == own.key {
-        add(determination.determined)
-        add(determination.until)
-        for withdrawal in facts.determinationWithdrawals
-        where withdrawal.determination == determination.id {
-          add(withdrawal.stamp.recorded)
-        }
-      }
-    }
-    for merge in facts.merges { add(merge.stamp.recorded) }
-    for unmerge in facts.unmerges { add(unmerge.stamp.recorded) }
-    instants.sort()
-    // Few, and mostly different: a set would cost more than what it saves.
-    return instants.enumerated().filter { $0 == 0 || instants[$0 - 1] != $1 }.map(\.element)
+    return low
   }
 }

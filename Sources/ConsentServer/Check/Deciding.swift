@@ -15,11 +15,11 @@ struct Deciding: Sendable {
     guard questions.count > 1, !reader.hasFactsOfEachImage else {
       var holdsPart2 = false
       let entries = try questions.map { question in
-        let facts = try reader.facts(images: [question.request.image], asOf: nil)
-        holdsPart2 = facts.organizationHoldsPart2
-        let holder = facts.current(question.request.image)?.patient
-        return try entry(question, holder: holder, in: reader) {
-          decide($0, caller: caller.limits, facts: facts, at: reader.now)
+        let image = try reader.imageCase(question.request.image)
+        holdsPart2 = image.organizationHoldsPart2
+        return try entry(question, holder: image.latestPatient, in: reader) {
+          decide(
+            $0, caller: caller.limits, on: image, position: reader.head.position, at: reader.now)
         }
       }
       return (entries, holdsPart2)

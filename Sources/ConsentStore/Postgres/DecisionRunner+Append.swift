@@ -92,7 +92,7 @@ extension DecisionRunner {
     let last = condition.requiresLogTail ? held.last : nil
     let after = try column(condition.after)
     let results = try connection.pipelinedTransaction(isolation: .readCommitted) { pipeline in
-      _ = try TransactionEntry.enter(&pipeline, organization)
+      _ = try TransactionEntry.enterWithKeptPlan(&pipeline, organization)
       try batch.append(
         into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer,
         AppendTest(

@@ -114,11 +114,13 @@ func question(_ image: ImageKey) -> CheckRequest {
 }
 
 func entry(_ image: ImageKey, in reader: any FactReader) throws -> DecisionEntry {
-  let facts = try reader.facts(images: [image], asOf: nil)
+  let known = try reader.imageCase(image)
   return DecisionEntry(
     caller: "pacs", limits: CallerLimits(), request: question(image),
-    decision: decide(question(image), caller: CallerLimits(), facts: facts, at: reader.now),
-    patient: facts.images.last { $0.key == image }?.patient)
+    decision: decide(
+      question(image), caller: CallerLimits(), on: known, position: reader.head.position,
+      at: reader.now),
+    patient: known.latestPatient)
 }
 
 extension LoggedDecision {

@@ -1,0 +1,160 @@
+/// What the facts say of one image, gathered once: any question about the image, at any instant, is
+/// decided on it. Nothing in it depends on the question, the caller or the clock.
+///
+/// Who asks about an image again and again keeps one of these. `decide` on plain facts makes one
+/// and decides on it too, so that there is one way to a decision.
+public final class ImageCase: Sendable {
+  public let key: ImageKey
+  public let facts: Facts
+  let errors: EnteredErrors
+  /// `nil`: no record of the image stands.
+  let lineage: Lineage?
+  /// The versions that speak of the patients of the lineage and of every registration ever merged
+  /// with them.
+  let patients: [PatientID: PatientRecord]
+  let lines: [Line]
+  /// Of the lines the permits of some strength.
+  let permits: [Line]
+  /// Those that limit the permits of their own paper.
+  let exclusions: [Line]
+  let agreedRestrictions: [Line]
+  /// The denies that stand for themselves.
+  let standingDenies: [Line]
+  /// Those that count, the highest version first; the built-in one, effective always, is the last.
+  let policies: [PolicyVersion]
+  /// Every instant at which any fact of this case begins or ceases to count, ascending.
+  let boundaries: [Instant]
+  /// Some policy asks for distance from these.
+  let hasAllowance: Bool
+  let wasMerged: Bool
+  /// Whose each image of the lineage is where nobody was ever merged.
+  let ownHolders: [[PatientID]]
+  /// Of the image itself, never of a source; the latest first.
+  let determinations: [Determination]
+  /// Records that cannot be read and were not entered in error.
+  let unevaluable: [UnevaluableRecord]
+  /// The image or anything it was made from is marked.
+  let isPart2: Bool
+  /// Whose the newest version of the image is, entered in error or not; `nil`: there is none.
+  public let latestPatient: PatientID?
+
+  public convenience init(_ key: ImageKey, facts: Facts) {
+    let errors = EnteredErrors(facts.enteredInError)
+    self.init(
+      key, facts: facts, errors: errors,
+      lineage: Lineage(of: key) { facts.currentImage($0, errors: errors) })
+  }
+
+  convenience init(_ key: ImageKey, in known: IndexedFacts) {
+    self.init(
+      key, facts: known.facts, errors: known.errors, lineage: Lineage(of: key, in: known))
+  }
+
+  private init(_ key: ImageKey, facts: Facts, errors: EnteredErrors, lineage: Lineage?) {
+    self.key = key
+    self.facts = facts
+    self.errors = errors
+    self.lineage = lineage
+    let links = facts.merges
+      .filter { !errors.contains(.merge, $0.id) }
+      .map { ($0.survivor, $0.merged) }
+    let kin = connected(to: Set(lineage?.images.map(\.patient) ?? []), by: links)
+    var patients: [PatientID: PatientRecord] = [:]
+    for patient in kin { patients[patient] = facts.currentPatient(patient, errors: errors) }
+    self.patients = patients
+    let lines =
+      lineage.map { Line.gather(facts: facts, errors: errors, lineage: $0, kin: kin) } ?? []
+    self.lines = lines
+    permits = lines.filter { $0.isPermit && $0.paper.kind.strength > .none }
+    exclusions = lines.filter(\.isExclusion)
+    agreedRestrictions = lines.filter { !$0.isPermit && $0.paper.kind == .restrictionAgreed }
+    standingDenies = lines.filter(\.isStandingDeny)
+    policies = facts.policiesThatCount(errors: errors)
+    boundaries = facts.boundaries(lineage: lineage, patients: patients.values, lines: lines)
+    hasAllowance = facts.policies.contains { $0.clockAllowanceMicroseconds > 0 }
+    wasMerged = !facts.merges.isEmpty
+    ownHolders = lineage?.images.map { [$0.patient] } ?? []
+    let own = lineage?.own.key
+    determinations =
+      facts.determinations
+      .filter { $0.image == own && !errors.contains(.determination, $0.id) }
+      .sorted { ($1.determined, $0.id) < ($0.determined, $1.id) }
+    unevaluable = facts.unevaluable.filter {
+      !errors.contains($0.reference.kind, $0.reference.id)
+    }
+    isPart2 = lineage?.images.contains { $0.part2 != nil } ?? false
+    latestPatient =
+      facts.images.lazy
+      .filter { $0.key == key }
+      .max { $0.version < $1.version }?.patient
+  }
+
+  /// The feed position its facts were read at.
+  public var position: UInt64 { facts.position }
+  public var organizationHoldsPart2: Bool { facts.organizationHoldsPart2 }
+
+  /// Of `policies` the one in force at an instant.
+  func policyInForce(at: Instant) -> PolicyVersion {
+    for policy in policies where policy.policy.effective <= at { return policy }
+    return .builtIn
+  }
+}
+
+/// A policy that is handed about without being copied.
+final class PolicyVersion: Sendable {
+  let policy: Policy
+
+  init(_ policy: Policy) { self.policy = policy }
+
+  static let builtIn = PolicyVersion(.builtIn)
+}
+
+extension Facts {
+  fileprivate func policiesThatCount(errors: EnteredErrors) -> [PolicyVersion] {
+    let counting = policies.enumerated()
+      .filter { $1.version > 0 && !errors.contains(.policy, $1.recordID) }
+      .sorted { ($1.element.version, $0.offset) < ($0.element.version, $1.offset) }
+      .map { PolicyVersion($0.element) }
+    return counting + [.builtIn]
+  }
+
+  fileprivate func boundaries(
+    lineage: Lineage?, patients: some Sequence<PatientRecord>, lines: [Line]
+  ) -> [Instant] {
+    var instants: [Instant] = []
+    func add(_ instant: Instant?) {
+      // The ends of the range stand for "always" and "never".
+      if let instant, instant > .distantPast, instant != .distantFuture {
+        instants.append(instant)
+      }
+    }
+    for policy in policies { add(policy.effective) }
+    for line in lines {
+      add(line.grant.effectiveFrom)
+      add(line.endsByDate)
+      add(line.endsByEvent)
+      add(line.falsified)
+      add(line.restrictionEnded)
+      add(line.withoutAuthority)
+      for revocation in line.revocations { add(revocation.stamp.recorded) }
+    }
+    for patient in patients { add(patient.majority) }
+    if let own = lineage?.own {
+      for determination in determinations where determination.image == own.key {
+        add(determination.determined)
+        add(determination.until)
+        for withdrawal in determinationWithdrawals
+        where withdrawal.determination == determination.id {
+          add(withdrawal.stamp.recorded)
+        }
+      }
+    }
+    for merge in merges { add(merge.stamp.recorded) }
+    for unmerge in unmerges { add(unmerge.stamp.recorded) }
+    instants.sort()
+    // Few, and mostly different: a set would cost more than what it saves.
+    return instants.indices
+      .filter { $0 == 0 || instants[$0 - 1] != instants[$0] }
+      .map { instants[$0] }
+  }
+}

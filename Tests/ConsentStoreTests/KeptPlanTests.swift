@@ -1,0 +1,55 @@
+import ConsentCore
+import Postgres
+import Testing
+
+@testable import ConsentStore
+
+/// Appending a batch costs no planning, and keeps no plan that was good for an empty table only.
+@Suite(.fewAtOnce) struct KeptPlanTests {
+  @Test func batchesArePlannedOnce() async throws {
+    let clock = ManualClock()
+    let store = try await TestDatabase.shared.value.store(clock: clock)
+    let settings = OrganizationSettings(id: random(), name: "Clinic", timeZone: "Etc/UTC")
+    try await store.createOrganization(settings)
+    let bench = Bench(store: store, organization: settings.id, clock: clock)
+    try await bench.append(Build.patient(random()))
+    let head = try await bench.read { $0.head }
+    for number in 0..<12 {
+      let outcome = try await store.append(
+        settings.id,
+        TakenDecisions(
+          [Build.decision(Build.key(number), at: clock.now(), position: head.position)], at: head),
+        if: AppendCondition(unlessFactsChangedAbove: head.position, after: head.position))
+      guard case .logged = outcome else {
+        Issue.record("batch \(number) was not logged")
+        continue
+      }
+    }
+    let (generic, custom, settingsLeft) = try await store.deciders.lanes.run { connection in
+      let plans = try connection.execute(
+        script(
+          """
+          SELECT generic_plans, custom_plans FROM pg_prepared_statements
+          WHERE name LIKE 'append_proof_log_batch%'
+          """)
+      ).single()
+      let left = try connection.execute(
+        script(
+          """
+          SELECT current_setting('plan_cache_mode') || ' ' || current_setting('enable_seqscan')
+          """)
+      ).single()
+      return (
+        try plans.get(0, as: Int64.self), try plans.get(1, as: Int64.self),
+        try left.get(0, as: String.self)
+      )
+    }
+    #expect(generic == 12 && custom == 0)
+    // What else runs on the connection is planned as ever.
+    #expect(settingsLeft == "auto on")
+  }
+
+  private func script(_ sql: String) -> PostgresStatement {
+    PostgresStatement(name: "test \(sql.hashValue)", sql: sql)
+  }
+}
