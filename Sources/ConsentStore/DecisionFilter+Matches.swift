@@ -18,7 +18,8 @@ extension DecisionFilter {
       return false
     }
     if let effect, decision.effect != effect { return false }
-    if let primary, decision.primary != primary { return false }
+    if let actor, entry.request.actor?.user != actor { return false }
+    if !primaries.isEmpty, !primaries.contains(decision.primary) { return false }
     return !usesOnly || entry.request.intent == .use
   }
 }

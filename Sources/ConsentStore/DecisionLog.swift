@@ -155,15 +155,18 @@ public struct DecisionFilter: Hashable, Sendable {
   /// The PERMIT rested on this grant.
   public var basisGrant: GrantID?
   public var effect: Effect?
-  public var primary: Reason?
+  /// The user who asked.
+  public var actor: Identifier?
+  /// The true primary reason is one of these; empty: any.
+  public var primaries: Set<Reason>
   /// Only decisions with intent USE.
   public var usesOnly: Bool
 
   public init(
     from: Instant? = nil, until: Instant? = nil, positionFrom: UInt64? = nil,
     positionUntil: UInt64? = nil, patient: PatientID? = nil, image: ImageKey? = nil,
-    basisGrant: GrantID? = nil, effect: Effect? = nil, primary: Reason? = nil,
-    usesOnly: Bool = false
+    basisGrant: GrantID? = nil, effect: Effect? = nil, actor: Identifier? = nil,
+    primaries: Set<Reason> = [], usesOnly: Bool = false
   ) {
     self.from = from
     self.until = until
@@ -173,7 +176,8 @@ public struct DecisionFilter: Hashable, Sendable {
     self.image = image
     self.basisGrant = basisGrant
     self.effect = effect
-    self.primary = primary
+    self.actor = actor
+    self.primaries = primaries
     self.usesOnly = usesOnly
   }
 }

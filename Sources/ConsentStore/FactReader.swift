@@ -59,6 +59,11 @@ public protocol FactReader: LogReader {
   func decision(_ id: DecisionID) throws -> LoggedDecision?
   /// Logged decisions in order of decision time, filtered; for reliance, denials and overrides.
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision]
+  /// See the extension, which says what it means; a store may count without reading the decisions,
+  /// and stop early.
+  func countUses(
+    under grants: Set<GrantID>, below position: UInt64?, notice: Instant
+  ) throws -> UseCount
 }
 
 extension FactReader {

@@ -18,13 +18,22 @@ public struct MerkleTree: Hashable, Sendable {
 
   /// - Returns: `false`, with nothing changed, if the tree can hold no more leaves.
   @discardableResult
-  public mutating func append(_ leaf: TreeHash) -> Bool {
+  public mutating func append(_ leaf: TreeHash) -> Bool { append(leaf) { _, _, _ in } }
+
+  /// - Parameter completed: told of each subtree of two and more leaves that the leaf completes: of
+  ///   2^level leaves, the first of which is number * 2^level.
+  /// - Returns: `false`, with nothing changed, if the tree can hold no more leaves.
+  @discardableResult
+  public mutating func append(
+    _ leaf: TreeHash, completed: (_ level: Int, _ number: UInt64, _ root: TreeHash) -> Void
+  ) -> Bool {
     guard size < UInt64.max else { return false }
     var hash = leaf
     // Each trailing digit 1 of the size is a complete subtree as large as the one just completed.
-    for _ in 0..<(~size).trailingZeroBitCount {
+    for level in 0..<(~size).trailingZeroBitCount {
       guard let left = frontier.popLast() else { return false }
       hash = .node(left, hash)
+      completed(level + 1, size >> UInt64(level + 1), hash)
     }
     frontier.append(hash)
     size += 1

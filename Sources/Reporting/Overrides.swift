@@ -49,14 +49,11 @@ extension Reports {
   public func overrides(_ query: OverridesQuery) async throws -> OverridesReport {
     try await store.read(organization) { reader in
       var rows: [OverridesReport.Row] = []
-      var seen: Set<DecisionID> = []
-      for reason in [Reason.emergencyOverride, .part2MedicalEmergency] {
-        let filter = DecisionFilter(
-          from: query.period.from, until: query.period.until, primary: reason)
-        try reader.forEachDecision(filter) { logged in
-          guard seen.insert(logged.id).inserted else { return }
-          rows += logged.overrides(isReviewed: query.reviewed.contains(logged.id))
-        }
+      let filter = DecisionFilter(
+        from: query.period.from, until: query.period.until,
+        primaries: [.emergencyOverride, .part2MedicalEmergency])
+      try reader.forEachDecision(filter) { logged in
+        rows += logged.overrides(isReviewed: query.reviewed.contains(logged.id))
       }
       rows.sort { ($0.used, $0.decision.leaf, $1.image) > ($1.used, $1.decision.leaf, $0.image) }
       let awaiting = rows.count { !$0.isReviewed }

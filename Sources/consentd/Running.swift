@@ -119,12 +119,13 @@ private struct Parts {
     configuration.pages = Pages.all(health: health, readiness: readiness, metrics: metrics)
     let server = RPCServer(configuration: configuration, methods: service.methods, health: health)
     let certificate = CertificateEnd(access.tls?.notValidAfter)
-    metrics.read {
+    metrics.read { [clock] in
       var readings = Metrics.Readings()
       readings.server = server.statistics
       readings.watchStreams = watch.openStreams
       readings.pools = store.load
       readings.certificateEnds = certificate.seconds
+      readings.now = clock.now()
       return readings
     }
     let address = try await server.start()
@@ -139,6 +140,7 @@ private struct Parts {
     var tasks = [
       Task { await watch.run() }, Task { await scheduler.run() }, Task { await probe.run() },
       Task { await DatabaseLook(store: store, metrics: metrics).run() },
+      Task { await LookupSetup.worker(store, feedClock, metrics).run() },
       Task { await reloader.run { signals.takeHangup() } },
     ]
     if let seen { tasks.append(Task { await seen.run() }) }

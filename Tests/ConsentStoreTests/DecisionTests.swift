@@ -58,7 +58,7 @@ import Testing
       (DecisionFilter(image: Build.key(3)), [3]),
       (DecisionFilter(basisGrant: grant), [1]),
       (DecisionFilter(effect: .deny), [2]),
-      (DecisionFilter(primary: .noAuthorization), [2]),
+      (DecisionFilter(primaries: [.noAuthorization]), [2]),
       (DecisionFilter(patient: patient, effect: .deny), []),
       (DecisionFilter(usesOnly: true), [0, 1, 2, 3]),
     ]

@@ -1954,11 +1954,11 @@ public nonisolated struct Consent_V1_RevokeResponse: Sendable {
   /// Grants that still cover the same images. Not empty: offer a refusal.
   public var remaining: [Consent_V1_RemainingGrant] = []
 
-  /// How many uses were permitted under the grants before; see Reliance. Counted over at most the
-  /// first 20 000 decisions logged since the oldest of the papers, so a lower bound beyond that.
+  /// How many uses were permitted under the grants before, as far as they were logged when this was
+  /// answered; an answer on its way from another node at that moment is in Reliance only.
   public var relianceCount: UInt64 = 0
 
-  /// How many of them were after the revocation was received; a lower bound in the same way.
+  /// How many of them were after the revocation was received.
   public var usedAfterNoticeCount: UInt64 = 0
 
   /// Images made from the covered ones, at most 1,000.
@@ -1976,6 +1976,10 @@ public nonisolated struct Consent_V1_RevokeResponse: Sendable {
 
   /// Whether it binds; an oral one does not where policy says so.
   public var binds: Bool = false
+
+  /// There may be more uses than the two counts tell: the look-up of decisions was behind, or there
+  /// are very many, and a revocation does not wait to count. Reliance tells them all.
+  public var countsAreLowerBounds: Bool = false
 
   /// The position of this answer; of a write, the change's own.
   public var position: Consent_V1_FeedPosition {
@@ -5463,7 +5467,7 @@ nonisolated extension Consent_V1_RemainingGrant: SwiftProtobuf.Message, SwiftPro
 
 nonisolated extension Consent_V1_RevokeResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   public static let protoMessageName: String = _protobuf_package + ".RevokeResponse"
-  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}revocation_id\0\u{3}revoked_grant_ids\0\u{3}ended_grant_ids\0\u{1}remaining\0\u{3}reliance_count\0\u{3}used_after_notice_count\0\u{1}derivatives\0\u{3}binds_from\0\u{1}binds\0\u{2}\u{6}position\0")
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}revocation_id\0\u{3}revoked_grant_ids\0\u{3}ended_grant_ids\0\u{1}remaining\0\u{3}reliance_count\0\u{3}used_after_notice_count\0\u{1}derivatives\0\u{3}binds_from\0\u{1}binds\0\u{3}counts_are_lower_bounds\0\u{2}\u{5}position\0")
 
   public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5480,6 +5484,7 @@ nonisolated extension Consent_V1_RevokeResponse: SwiftProtobuf.Message, SwiftPro
       case 7: try { try decoder.decodeRepeatedMessageField(value: &self.derivatives) }()
       case 8: try { try decoder.decodeSingularMessageField(value: &self._bindsFrom) }()
       case 9: try { try decoder.decodeSingularBoolField(value: &self.binds) }()
+      case 10: try { try decoder.decodeSingularBoolField(value: &self.countsAreLowerBounds) }()
       case 15: try { try decoder.decodeSingularMessageField(value: &self._position) }()
       default: break
       }
@@ -5518,6 +5523,9 @@ nonisolated extension Consent_V1_RevokeResponse: SwiftProtobuf.Message, SwiftPro
     if self.binds != false {
       try visitor.visitSingularBoolField(value: self.binds, fieldNumber: 9)
     }
+    if self.countsAreLowerBounds != false {
+      try visitor.visitSingularBoolField(value: self.countsAreLowerBounds, fieldNumber: 10)
+    }
     try { if let v = self._position {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     } }()
@@ -5534,6 +5542,7 @@ nonisolated extension Consent_V1_RevokeResponse: SwiftProtobuf.Message, SwiftPro
     if lhs.derivatives != rhs.derivatives {return false}
     if lhs._bindsFrom != rhs._bindsFrom {return false}
     if lhs.binds != rhs.binds {return false}
+    if lhs.countsAreLowerBounds != rhs.countsAreLowerBounds {return false}
     if lhs._position != rhs._position {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

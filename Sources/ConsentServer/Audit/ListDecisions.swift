@@ -31,7 +31,6 @@ struct AskedDecisions: Sendable {
 
   var filter: DecisionFilter
   var patient: PatientName?
-  var actor: Identifier?
   var reasons: Set<Reason>
   var intent: Intent?
   var pageSize: Int
@@ -46,16 +45,15 @@ struct AskedDecisions: Sendable {
     var filter = filter
     if let patient { filter.patient = try patient.one(in: reader) }
     if let place { filter.until = place.at.adding(microseconds: 1) }
-    // Reasons are asked for as they are shown: a filter by the true one would tell it.
-    let holdsPart2 =
-      try !reasons.isEmpty && !limits.seesPart2
-      && reader.organizationFacts(asOf: nil).organizationHoldsPart2
+    if !reasons.isEmpty {
+      filter.primaries = try truePrimaries(in: reader, limits: limits)
+      if filter.primaries.isEmpty { return ([], "") }
+    }
     var found: [LoggedDecision] = []
     try reader.newestFirst(filter) { logged in
-      let shown = logged.entry.decision.masked(for: limits, holdsPart2: holdsPart2).primary
-      guard matches(logged, shown: shown), place.map({ precedes(logged, $0) }) ?? true else {
-        return true
-      }
+      guard intent.map({ logged.entry.request.intent == $0 }) ?? true,
+        place.map({ precedes(logged, $0) }) ?? true
+      else { return true }
       found.append(logged)
       return found.count <= pageSize
     }
@@ -66,12 +64,17 @@ struct AskedDecisions: Sendable {
     return (found, PageToken(place: next, question: question).text)
   }
 
-  private func matches(_ logged: LoggedDecision, shown: Reason) -> Bool {
-    let request = logged.entry.request
-    if let actor, request.actor?.user != actor { return false }
-    if !reasons.isEmpty, !reasons.contains(shown) { return false }
-    if let intent, request.intent != intent { return false }
-    return true
+  /// Reasons are asked for as they are shown: a filter by the true one would tell it.
+  private func truePrimaries(
+    in reader: any FactReader, limits: CallerLimits
+  ) throws -> Set<Reason> {
+    let holdsPart2 =
+      try !limits.seesPart2 && reader.organizationFacts(asOf: nil).organizationHoldsPart2
+    return Set(
+      Reason.allCases.filter { reason in
+        let decision = Decision(effect: .deny, primary: reason, at: .distantPast)
+        return reasons.contains(decision.masked(for: limits, holdsPart2: holdsPart2).primary)
+      })
   }
 
   private func precedes(_ logged: LoggedDecision, _ place: Place) -> Bool {
@@ -134,9 +137,9 @@ extension RequestReader {
     let place = place(value.pageToken, of: question, as: AskedDecisions.Place.self)
     return AskedDecisions(
       filter: DecisionFilter(
-        from: period.from, until: period.until, image: image, effect: effect,
+        from: period.from, until: period.until, image: image, effect: effect, actor: actor,
         usesOnly: intent == .use),
-      patient: patient, actor: actor, reasons: Set(reasons), intent: intent, pageSize: size,
+      patient: patient, reasons: Set(reasons), intent: intent, pageSize: size,
       place: place, question: question,
       minPosition: minPosition(value.hasMinPosition ? value.minPosition : nil))
   }

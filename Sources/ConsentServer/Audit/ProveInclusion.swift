@@ -5,8 +5,8 @@ import Foundation
 import ProofLog
 
 extension ConsentService {
-  /// Proves that a decision is in a log. Computed from the stored records and compared with the
-  /// stored root before it is answered.
+  /// Proves that a decision is in a log. Computed from the stored records, and roots that were kept
+  /// of many of them, and compared with the stored root before it is answered.
   static func proveInclusion(
     _ service: ConsentService, _ request: Consent_V1_ProveInclusionRequest, by caller: Principal
   ) async throws -> Consent_V1_ProveInclusionResponse {
@@ -48,7 +48,7 @@ struct ProvenLog {
       throw ServiceError.notFound(kind: "log", name: id.description)
     }
     self.log = log
-    prover = reader.prover(of: id)
+    prover = try reader.prover(of: id, size: log.size)
   }
 
   /// 0 asks for the newest signed tree; for a leaf that is in none yet, for the newest.

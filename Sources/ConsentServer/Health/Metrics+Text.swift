@@ -10,6 +10,7 @@ extension Metrics {
     batches(board, &text)
     connections(readings, &text)
     feeds(board, readings, &text)
+    lookups(board, readings, &text)
     database(board, readings, &text)
     text.family(
       "consentd_reloads_total", .counter,
@@ -101,6 +102,36 @@ extension Metrics {
       text.sample("consentd_expiry_events_total", [("kind", kind.name)], "\(count)")
     }
     text.one("consentd_watch_streams", .gauge, "Watch streams open now.", readings.watchStreams)
+  }
+
+  private static func lookups(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {
+    let lookups = board.lookups.sorted { $0.key < $1.key }
+    text.family(
+      "consentd_lookup_behind_decisions", .gauge,
+      "Logged decisions that are not looked up yet, when last compared; they are found all the "
+        + "same, by reading them.")
+    for (organization, behind) in lookups {
+      text.sample(
+        "consentd_lookup_behind_decisions", [("organization", "\(organization)")],
+        "\(behind.decisions)")
+    }
+    text.family(
+      "consentd_lookup_lag_seconds", .gauge,
+      "Age of the oldest logged decision that was not looked up when last compared.")
+    for (organization, behind) in lookups {
+      let age = behind.oldest.flatMap { oldest in
+        readings.now.map { max(0, $0.microseconds - oldest.microseconds) }
+      }
+      text.sample(
+        "consentd_lookup_lag_seconds", [("organization", "\(organization)")],
+        "\(Double(age ?? 0) / 1_000_000)")
+    }
+    text.one(
+      "consentd_lookup_decisions_total", .counter, "Decisions that this node has looked up.",
+      board.lookedUp)
+    text.one(
+      "consentd_lookup_failures_total", .counter,
+      "Steps of the look-up that failed; each is tried again.", board.lookupFailures)
   }
 
   private static func database(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {

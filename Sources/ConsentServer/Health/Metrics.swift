@@ -25,6 +25,9 @@ public final class Metrics: Sendable {
     var reloads: [Reload: UInt64] = [:]
     var batches = Histogram(bounds: Histogram.sizes)
     var repeatedBatches: UInt64 = 0
+    var lookups: [OrganizationID: LookupBacklog] = [:]
+    var lookedUp: UInt64 = 0
+    var lookupFailures: UInt64 = 0
   }
 
   struct Reload: Hashable {
@@ -39,6 +42,7 @@ public final class Metrics: Sendable {
     public var pools: [(name: String, load: PoolLoad)] = []
     /// Seconds since 1970.
     public var certificateEnds: Int64?
+    public var now: Instant?
 
     public init() {}
   }
@@ -76,6 +80,23 @@ public final class Metrics: Sendable {
     board.withLock { board in
       board.batches.add(Double(decisions))
       if rounds > 1 { board.repeatedBatches &+= 1 }
+    }
+  }
+
+  /// For `LookupWorker`.
+  public func count(_ report: LookupReport) {
+    board.withLock { board in
+      switch report {
+      case .looked(let backlog):
+        // Who was told of stays, with nothing to do, so that no series ends.
+        for organization in board.lookups.keys {
+          board.lookups[organization]?.decisions = 0
+          board.lookups[organization]?.oldest = nil
+        }
+        for behind in backlog { board.lookups[behind.organization] = behind }
+      case .extended(_, let decisions): board.lookedUp &+= UInt64(clamping: decisions)
+      case .failed: board.lookupFailures &+= 1
+      }
     }
   }
 

@@ -7,8 +7,8 @@ extension ConsentService {
   /// Revokes grants (45 CFR 164.508(b)(5)); with `validate_only` says what revoking would do.
   ///
   /// Uses under the grants are counted after the revocation is committed, below its position: a
-  /// count taken under the lock would miss those still being logged. The answer waits for it, so
-  /// the count is capped, see `uses(under:of:below:)`.
+  /// count taken under the lock would miss those still being logged. Nobody waits for the count, see
+  /// `FactReader.countUses`; where it could not be taken at once it says so.
   static func revoke(
     _ service: ConsentService, _ request: Consent_V1_RevokeRequest, by caller: Principal
   ) async throws -> Consent_V1_RevokeResponse {
@@ -25,7 +25,8 @@ extension ConsentService {
         let trial = try RevocationTrial(request, id: id, reader: reader, calendar: calendar)
         var response = trial.response(to: caller)
         response.revocationID = ""
-        try response.count(trial.revocation, of: trial.papers, below: nil, in: reader)
+        try response.count(
+          under: trial.revocation.grants, below: nil, notice: trial.revocation.received, in: reader)
         return response
       }
     }
@@ -37,60 +38,45 @@ extension ConsentService {
     }
     return try await service.store.read(caller.organization) { reader in
       var counted = response
-      guard let (recorded, papers) = try reader.revocation(response.revocationID) else {
-        return counted
-      }
-      try counted.count(recorded, of: papers, below: recorded.stamp.position, in: reader)
+      guard let revoked = try response.revoked(by: request, in: reader) else { return counted }
+      // No decision is taken between the positions of one commit: below the answer's position and
+      // below the revocation's is the same.
+      try counted.count(
+        under: revoked.grants, below: response.position.position, notice: revoked.received,
+        in: reader)
       return counted
     }
   }
 }
 
-extension FactReader {
-  /// The revocation, and the papers of its patient.
-  fileprivate func revocation(_ id: String) throws -> (Revocation, papers: [Instrument])? {
-    guard let id = RecordID(id) else { return nil }
-    let reference = RecordReference(kind: .revocation, id: id)
-    let facts = try facts(of: reference)
-    guard case .revocation(let found)? = facts.find(reference) else { return nil }
-    return (found, facts.instruments)
-  }
-}
-
 extension Consent_V1_RevokeResponse {
-  /// Counts the uses that rest on the grants, each once.
-  fileprivate mutating func count(
-    _ revocation: Revocation, of papers: [Instrument], below position: UInt64?,
-    in reader: any FactReader
-  ) throws {
-    let uses = try reader.uses(under: Set(revocation.grants), of: papers, below: position)
-    relianceCount = UInt64(uses.count)
-    usedAfterNoticeCount = UInt64(uses.count { $0.entry.decision.at >= revocation.received })
-  }
-}
-
-extension FactReader {
-  /// Permitted uses that rest on any of these grants, each once, in one pass from the recording of
-  /// the oldest of their papers: nothing decided before could rest on them.
-  ///
-  /// CAP: reads at most `limit` logged decisions, the oldest, whatever their answer. Beyond it there
-  /// are more uses than told; Reliance counts them all.
-  func uses(
-    under grants: Set<GrantID>, of papers: [Instrument], below position: UInt64? = nil,
-    limit: Int = 20_000
-  ) throws -> [LoggedDecision] {
-    let stamps = papers.filter { paper in paper.grants.contains { grants.contains($0.id) } }
-      .map(\.stamp)
-    guard let first = stamps.min(by: { $0.position < $1.position }) else { return [] }
-    let since = DecisionFilter(
-      from: first.recorded, positionFrom: first.position, positionUntil: position)
-    return try decisions(since, limit: limit).filter { logged in
-      let decision = logged.entry.decision
-      return decision.effect == .permit && logged.entry.request.intent == .use
-        && decision.records.contains { record in
-          record.part == .basis && record.grant.map(grants.contains) ?? false
-        }
+  /// The grants that the revocation names and when it was received: from the answer where that tells
+  /// both, which saves reading the patient's records again.
+  fileprivate func revoked(
+    by request: Consent_V1_RevokeRequest, in reader: any FactReader
+  ) throws -> (grants: [GrantID], received: Instant)? {
+    if binds, hasBindsFrom {
+      let received = request.hasReceivedAt ? request.receivedAt : bindsFrom
+      return (
+        (revokedGrantIds + endedGrantIds).compactMap { GrantID($0) },
+        Instant(microseconds: received.seconds * 1_000_000 + Int64(received.nanos / 1_000))
+      )
     }
+    guard let id = RecordID(revocationID) else { return nil }
+    let reference = RecordReference(kind: .revocation, id: id)
+    guard case .revocation(let found)? = try reader.facts(of: reference).find(reference) else {
+      return nil
+    }
+    return (found.grants, found.received)
+  }
+
+  fileprivate mutating func count(
+    under grants: [GrantID], below position: UInt64?, notice: Instant, in reader: any FactReader
+  ) throws {
+    let count = try reader.countUses(under: Set(grants), below: position, notice: notice)
+    relianceCount = UInt64(clamping: count.uses)
+    usedAfterNoticeCount = UInt64(clamping: count.afterNotice)
+    countsAreLowerBounds = !count.isWhole
   }
 }
 

@@ -78,26 +78,104 @@ public protocol LogReader {
   /// - Throws: `StoreError.unreadable` if a leaf of the range is missing.
   func batches(
     of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void) throws
+
+  /// What is kept of the log's tree; `nil`: nothing is.
+  func subtreeRoots(of log: ID<DecisionLog>) throws -> SubtreeRoots?
+}
+
+/// Roots of complete subtrees that were kept while the log grew.
+public struct SubtreeRoots {
+  /// The smallest that are kept have 2^8 leaves.
+  public static let lowest = 8
+
+  /// Kept for all subtrees of the tree of so many leaves.
+  public var leaves: UInt64
+  /// The subtree of 2^level leaves, the first of which is number * 2^level.
+  public var root: (_ level: Int, _ number: UInt64) throws -> TreeHash
+
+  public init(
+    leaves: UInt64, root: @escaping (_ level: Int, _ number: UInt64) throws -> TreeHash
+  ) {
+    self.leaves = leaves
+    self.root = root
+  }
 }
 
 extension LogReader {
-  /// Proves by the stored records. A proof reads each record below its size once, about 2 us each;
-  /// its memory does not grow with the log.
-  public func prover(of log: ID<DecisionLog>) -> MerkleProver {
-    MerkleProver { level, index in
-      guard level < 64 else { throw MerkleFault.outsideTree }
-      let first = index << UInt64(level)
-      let (end, overflow) = first.addingReportingOverflow(UInt64(1) << UInt64(level))
-      guard !overflow else { throw MerkleFault.outsideTree }
-      var tree = MerkleTree()
-      try batches(of: log, first..<end) { batch in
-        var leaf = batch.firstLeaf
-        for record in batch.records {
-          if leaf >= first, leaf < end { tree.append(.leaf(record)) }
-          leaf += 1
-        }
+  public func subtreeRoots(of log: ID<DecisionLog>) throws -> SubtreeRoots? { nil }
+
+  /// Proves what is in a tree of at most `size` leaves, by roots that are kept of it and, where none
+  /// are, by the stored records: about 2 us each; its memory does not grow with the log.
+  public func prover(of log: ID<DecisionLog>, size: UInt64) throws -> MerkleProver {
+    let source = SubtreeSource(log: log, size: size, kept: try subtreeRoots(of: log), reader: self)
+    return MerkleProver { level, number in try source.root(level, number) }
+  }
+}
+
+/// Where a proof takes its subtrees from. Lives for one call.
+private final class SubtreeSource {
+  private let log: ID<DecisionLog>
+  private let size: UInt64
+  private let kept: SubtreeRoots?
+  private let reader: any LogReader
+  /// Of the few blocks of which single leaves are asked for.
+  private var leavesOfBlock: [UInt64: [TreeHash]] = [:]
+
+  init(log: ID<DecisionLog>, size: UInt64, kept: SubtreeRoots?, reader: any LogReader) {
+    self.log = log
+    self.size = size
+    self.kept = kept
+    self.reader = reader
+  }
+
+  func root(_ level: Int, _ number: UInt64) throws -> TreeHash {
+    guard (0..<64).contains(level) else { throw MerkleFault.outsideTree }
+    let (first, isTooFar) = number.multipliedReportingOverflow(by: UInt64(1) << UInt64(level))
+    let (end, overflow) = first.addingReportingOverflow(UInt64(1) << UInt64(level))
+    guard !isTooFar, !overflow, end <= size else { throw MerkleFault.outsideTree }
+    guard level >= SubtreeRoots.lowest else { return try small(first..<end) }
+    guard let kept, first < kept.leaves else { return try whole(first..<end) }
+    if end <= kept.leaves { return try kept.root(level, number) }
+    // Kept in part: the lowest ones reach to where the look-up stands but for some leaves.
+    guard level > SubtreeRoots.lowest else { return try whole(first..<end) }
+    return .node(try root(level - 1, number * 2), try root(level - 1, number * 2 + 1))
+  }
+
+  private func small(_ range: Range<UInt64>) throws -> TreeHash {
+    let block = range.lowerBound >> UInt64(SubtreeRoots.lowest)
+    let start = block << UInt64(SubtreeRoots.lowest)
+    var leaves = leavesOfBlock[block] ?? []
+    if leaves.isEmpty {
+      try forEachLeaf(start..<min(size, start + (1 << UInt64(SubtreeRoots.lowest)))) {
+        leaves.append($0)
       }
-      return tree.root
+      leavesOfBlock[block] = leaves
     }
+    var tree = MerkleTree()
+    for leaf in range.lowerBound - start..<range.upperBound - start {
+      guard let place = Int(exactly: leaf), leaves.indices.contains(place) else {
+        throw StoreError.unreadable("a leaf of a log is missing")
+      }
+      tree.append(leaves[place])
+    }
+    return tree.root
+  }
+
+  private func forEachLeaf(
+    _ range: Range<UInt64>, _ body: (TreeHash) -> Void
+  ) throws {
+    try reader.batches(of: log, range) { batch in
+      var leaf = batch.firstLeaf
+      for record in batch.records {
+        if range.contains(leaf) { body(.leaf(record)) }
+        leaf += 1
+      }
+    }
+  }
+
+  private func whole(_ range: Range<UInt64>) throws -> TreeHash {
+    var tree = MerkleTree()
+    try forEachLeaf(range) { tree.append($0) }
+    return tree.root
   }
 }

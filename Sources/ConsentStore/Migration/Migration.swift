@@ -24,5 +24,7 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 6, name: "decision_log", sql: PackageResources._006_decision_log_sql),
     Migration(version: 7, name: "row_security", sql: PackageResources._007_row_security_sql),
     Migration(version: 8, name: "proof_log", sql: PackageResources._008_proof_log_sql),
+    Migration(
+      version: 9, name: "decision_lookup", sql: PackageResources._009_decision_lookup_sql),
   ]
 }

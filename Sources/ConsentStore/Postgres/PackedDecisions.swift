@@ -49,10 +49,17 @@ struct PackedBatch {
 ///
 /// Batches are read in order of their earliest instant; a decision is handed out once no batch
 /// still unread can begin before it. In memory is a page and what of earlier ones reaches into it.
-struct PackedDecisions {
+struct PackedDecisions: DecisionStream {
+  enum Scope {
+    case everything
+    /// Only batches that are not looked up; none of them begins before the instant.
+    case notLookedUp(from: Instant)
+  }
+
   private let connection: PostgresConnection
   private let organization: OrganizationID
   private let filter: DecisionFilter
+  private let isWhole: Bool
   private var waiting: [LoggedDecision] = []
   private var next = 0
   private var after: (from: Instant, log: ID<DecisionLog>, leaf: Int64)
@@ -61,13 +68,21 @@ struct PackedDecisions {
   private var isComplete = false
 
   init(
-    _ connection: PostgresConnection, _ organization: OrganizationID, _ filter: DecisionFilter
+    _ connection: PostgresConnection, _ organization: OrganizationID, _ filter: DecisionFilter,
+    _ scope: Scope = .everything
   ) {
     self.connection = connection
     self.organization = organization
     self.filter = filter
-    let start = filter.from?.adding(microseconds: -DecisionBatch.longMicroseconds)
-    after = (start ?? .distantPast, ID(high: 0, low: 0), -1)
+    var start =
+      filter.from?.adding(microseconds: -DecisionBatch.longMicroseconds) ?? .distantPast
+    switch scope {
+    case .everything: isWhole = true
+    case .notLookedUp(let from):
+      isWhole = false
+      start = max(start, from)
+    }
+    after = (start, ID(high: 0, low: 0), -1)
   }
 
   mutating func pop() throws -> LoggedDecision? {
@@ -84,11 +99,13 @@ struct PackedDecisions {
     waiting.removeFirst(next)
     next = 0
     if readUntil == nil, let from = filter.from {
-      let long = try connection.execute(.longBatches, organization, from, after.from)
+      let long = try connection.execute(
+        isWhole ? .longBatches : .longBatchesNotLookedUp, organization, from, after.from)
       for row in long.rows { try take(PackedBatch(row)) }
     }
     let page = try connection.execute(
-      .packedBatches, organization, after.from, after.log, after.leaf, filter.until,
+      isWhole ? .packedBatches : .packedBatchesNotLookedUp, organization, after.from, after.log,
+      after.leaf, filter.until,
       filter.positionFrom.map { try column($0) } ?? 0)
     for row in page.rows {
       let batch = try PackedBatch(row)
@@ -117,33 +134,51 @@ extension PostgresStatement {
     SELECT log_id, first_leaf, count, epoch, root, records, decided_from
     FROM proof_log_batch
     """
-  /// At least one row, then as many more as stay within 4 MB and 500 rows.
   fileprivate static let packedBatches = PostgresStatement(
-    name: "packed_batches",
-    sql: """
-      SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
-      FROM (
-        SELECT log_id, first_leaf, decided_from,
-          sum(size) OVER (ORDER BY decided_from, log_id, first_leaf) - size AS before
-        FROM (
-          SELECT log_id, first_leaf, decided_from, octet_length(records) AS size
-          FROM proof_log_batch
-          WHERE organization_id = $1 AND decided_from >= $2
-            AND (decided_from, log_id, first_leaf) > ($2, $3, $4)
-            AND ($5::timestamptz IS NULL OR decided_from < $5)
-            AND count > 0 AND position >= $6
-          ORDER BY decided_from, log_id, first_leaf LIMIT 500
-        ) page
-      ) sized
-      JOIN proof_log_batch b
-        ON b.organization_id = $1 AND b.log_id = sized.log_id AND b.first_leaf = sized.first_leaf
-      WHERE sized.before < 4194304
-      ORDER BY b.decided_from, b.log_id, b.first_leaf
-      """)
-  /// Those that begin before the period's first second and reach into it.
+    name: "packed_batches", sql: packedBatches(where: ""))
+  fileprivate static let packedBatchesNotLookedUp = PostgresStatement(
+    name: "packed_batches_not_looked_up", sql: packedBatches(where: beyondProgress))
   fileprivate static let longBatches = PostgresStatement(
-    name: "long_batches",
-    sql: packedColumns + """
+    name: "long_batches", sql: longBatches(where: ""))
+  fileprivate static let longBatchesNotLookedUp = PostgresStatement(
+    name: "long_batches_not_looked_up", sql: longBatches(where: beyondProgress))
+
+  /// At least one row, then as many more as stay within 4 MB and 500 rows.
+  private static func packedBatches(where condition: String) -> String {
+    """
+    SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
+    FROM (
+      SELECT log_id, first_leaf, decided_from,
+        sum(size) OVER (ORDER BY decided_from, log_id, first_leaf) - size AS before
+      FROM (
+        SELECT log_id, first_leaf, decided_from, octet_length(records) AS size
+        FROM proof_log_batch
+        WHERE organization_id = $1 AND decided_from >= $2
+          AND (decided_from, log_id, first_leaf) > ($2, $3, $4)
+          AND ($5::timestamptz IS NULL OR decided_from < $5)
+          AND count > 0 AND position >= $6 \(condition)
+        ORDER BY decided_from, log_id, first_leaf LIMIT 500
+      ) page
+    ) sized
+    JOIN proof_log_batch b
+      ON b.organization_id = $1 AND b.log_id = sized.log_id AND b.first_leaf = sized.first_leaf
+    WHERE sized.before < 4194304
+    ORDER BY b.decided_from, b.log_id, b.first_leaf
+    """
+  }
+
+  /// Those that begin before the period's first second and reach into it.
+  private static func longBatches(where condition: String) -> String {
+    packedColumns + """
        WHERE organization_id = $1 AND is_long AND decided_until >= $2 AND decided_from < $3
-      """)
+        \(condition)
+      """
+  }
+
+  private static let beyondProgress = """
+    AND EXISTS (
+      SELECT FROM decision_lookup_progress p
+      WHERE p.organization_id = $1 AND p.log_id = proof_log_batch.log_id
+        AND p.leaves <= proof_log_batch.first_leaf)
+    """
 }

@@ -30,6 +30,9 @@ public final class PostgresConsentStore: ConsentStore {
     public var probeTimeout: Duration
     #if DEBUG
       var brokenWrites: BrokenWrites?
+      var brokenLookup: BrokenLookup?
+      /// Called at each of the places; what it throws ends the work there.
+      var reachesLookup: (@Sendable (LookupPoint) throws -> Void)?
     #endif
 
     public init(
@@ -66,6 +69,8 @@ public final class PostgresConsentStore: ConsentStore {
   let history = FeedHistory()
   /// Of its own, so that a health check never waits behind reports.
   private let probes: PostgresLane
+  /// Of its own too: the look-up of decisions waits for nobody's reads, and holds up nobody's.
+  let lookups: PostgresLane
   let deciders: DecisionBatchers
 
   /// Connects and refuses a database that may not be trusted.
@@ -107,6 +112,7 @@ public final class PostgresConsentStore: ConsentStore {
     self.keys = keys
     reads = PostgresLanes(configuration, count: max(1, options.readLanes), queueLimit: 4_096)
     probes = PostgresLane(configuration, queueLimit: 64)
+    lookups = PostgresLane(configuration, queueLimit: 64)
     writes = PostgresLanes(configuration, count: max(1, options.writeLanes), queueLimit: 4_096)
     writers = WriteBatchers(
       lanes: writes, clock: clock, keys: keys, history: history, options: options)
@@ -199,11 +205,13 @@ public final class PostgresConsentStore: ConsentStore {
   public func close() async {
     reads.stopReads()
     probes.stopReads()
+    lookups.stopReads()
     await deciders.close()
     await writers.close()
     await writes.close()
     await reads.close()
     await probes.close()
+    await lookups.close()
   }
 
   /// Runs what has no effect when repeated; a connection lost since its last use is no reason to

@@ -54,28 +54,75 @@ extension PostgresView {
   }
 
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
-    var (old, packed) = (
-      UnpackedDecisions(connection, id, filter), PackedDecisions(connection, id, filter)
-    )
-    var found: [LoggedDecision] = []
-    var (first, second) = (try old.pop(), try packed.pop())
-    while found.count < limit {
-      if let a = first, second.map(a.isListed) ?? true {
-        found.append(a)
-        first = try old.pop()
-      } else if let b = second {
-        found.append(b)
-        second = try packed.pop()
-      } else {
-        break
+    var streams: [any DecisionStream] = [UnpackedDecisions(connection, id, filter)]
+    // What is looked up and what is not must be told apart in the snapshot of both: a writer sees
+    // every statement in one of its own.
+    if log == nil, let keys = filter.lookupKeys {
+      for key in keys { streams.append(LookedUpDecisions(connection, id, key, filter)) }
+      if let rest = try notLookedUp() {
+        streams.append(PackedDecisions(connection, id, filter, .notLookedUp(from: rest.from)))
       }
+    } else {
+      streams.append(PackedDecisions(connection, id, filter))
     }
+    return try MergedDecisions(streams).first(limit)
+  }
+
+  /// What is logged and not looked up yet.
+  struct NotLookedUp {
+    /// No decision of it is earlier.
+    var from: Instant
+    /// The size of its records.
+    var bytes: Int64
+  }
+
+  /// `nil` if all is looked up.
+  func notLookedUp() throws -> NotLookedUp? {
+    try NotLookedUp(connection.execute(.notLookedUp, id).single())
+  }
+}
+
+extension PostgresView.NotLookedUp {
+  /// From the columns decided_from and bytes.
+  init?(_ row: PostgresRow) throws {
+    guard let from: Instant = try row.get(0) else { return nil }
+    self.init(from: from, bytes: try row.get(1))
+  }
+}
+
+/// Several streams as one, in the same order.
+private struct MergedDecisions {
+  private var streams: [any DecisionStream]
+  private var heads: [LoggedDecision?]
+
+  init(_ streams: [any DecisionStream]) throws {
+    self.streams = streams
+    heads = []
+    for index in streams.indices { heads.append(try self.streams[index].pop()) }
+  }
+
+  mutating func pop() throws -> LoggedDecision? {
+    var first: (index: Int, decision: LoggedDecision)?
+    for (index, head) in heads.enumerated() {
+      guard let head else { continue }
+      if let best = first, !head.isListed(before: best.decision) { continue }
+      first = (index, head)
+    }
+    guard let first else { return nil }
+    heads[first.index] = try streams[first.index].pop()
+    return first.decision
+  }
+
+  func first(_ limit: Int) throws -> [LoggedDecision] {
+    var rest = self
+    var found: [LoggedDecision] = []
+    while found.count < limit, let next = try rest.pop() { found.append(next) }
     return found
   }
 }
 
 /// The decisions logged one a row, before batches were packed, in order of (instant, log, leaf).
-private struct UnpackedDecisions {
+struct UnpackedDecisions: DecisionStream {
   let connection: PostgresConnection
   let organization: OrganizationID
   let filter: DecisionFilter
@@ -147,6 +194,21 @@ extension PostgresStatement {
     sql: packedColumns + """
        WHERE organization_id = $1 AND log_id = $2 AND first_leaf <= $3 AND count > 0
       ORDER BY first_leaf DESC LIMIT 1
+      """)
+  /// One row, of NULLs if there is nothing. A log at a time, so that each is one look at its end.
+  static let notLookedUp = PostgresStatement(
+    name: "not_looked_up",
+    sql: """
+      SELECT min(rest.decided_from), COALESCE(sum(rest.bytes), 0)::bigint
+      FROM decision_lookup_progress p
+      CROSS JOIN LATERAL (
+        SELECT min(decided_from) AS decided_from, sum(bytes) AS bytes
+        FROM (
+          SELECT decided_from, octet_length(records) AS bytes FROM proof_log_batch
+          WHERE organization_id = p.organization_id AND log_id = p.log_id
+            AND first_leaf >= p.leaves AND count > 0
+          ORDER BY first_leaf OFFSET 0) batch) rest
+      WHERE p.organization_id = $1 AND NOT p.is_whole
       """)
   fileprivate static let decision = PostgresStatement(
     name: "decision",

@@ -40,6 +40,19 @@ extension PostgresView {
     return Array(try batch.split()[offset])
   }
 
+  func subtreeRoots(of log: ID<DecisionLog>) throws -> SubtreeRoots? {
+    guard let row = try connection.execute(.lookedUpLeaves, id, log).first else { return nil }
+    return SubtreeRoots(leaves: try row.unsigned(0)) { [connection, id] level, number in
+      let row = try connection.execute(
+        .subtreeRoot, id, log, Int16(clamping: level), column(number)
+      ).first
+      guard let root = try row.flatMap({ TreeHash(try $0.get(0, as: [UInt8].self)) }) else {
+        throw StoreError.unreadable("the root of a part of a log's tree")
+      }
+      return root
+    }
+  }
+
   func batches(
     of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
   ) throws {
@@ -89,6 +102,17 @@ extension PostgresStatement {
       WHERE l.organization_id = $1
         AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
       ORDER BY l.log_id
+      """)
+  fileprivate static let lookedUpLeaves = PostgresStatement(
+    name: "looked_up_leaves",
+    sql: """
+      SELECT leaves FROM decision_lookup_progress WHERE organization_id = $1 AND log_id = $2
+      """)
+  fileprivate static let subtreeRoot = PostgresStatement(
+    name: "subtree_root",
+    sql: """
+      SELECT root FROM proof_log_subtree
+      WHERE organization_id = $1 AND log_id = $2 AND level = $3 AND number = $4
       """)
   fileprivate static let signatureBefore = PostgresStatement(
     name: "signature_before",

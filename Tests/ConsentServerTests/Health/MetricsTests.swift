@@ -63,7 +63,9 @@ struct MetricsTests {
       "consentd_expiry_lag_seconds", "consentd_watch_streams", "consentd_database_connections",
       "consentd_database_connections_busy", "consentd_database_jobs_queued",
       "consentd_reloads_total", "consentd_decision_batch_size",
-      "consentd_decision_batches_repeated_total",
+      "consentd_decision_batches_repeated_total", "consentd_lookup_behind_decisions",
+      "consentd_lookup_lag_seconds", "consentd_lookup_decisions_total",
+      "consentd_lookup_failures_total",
     ] {
       #expect(page.families[family] != nil, "\(family)")
     }
@@ -111,6 +113,35 @@ struct MetricsTests {
     metrics.looked(nil)
     #expect(
       try PrometheusReader(metrics.text).value("consentd_database_transaction_id_age") == nil)
+  }
+
+  /// The lag grows while nobody looks, and ends when nothing is behind any more.
+  @Test func theLookupsLagIsToldUntilItIsOver() throws {
+    let metrics = Metrics()
+    let organization = try #require(OrganizationID(TokenMint.organization))
+    let named = "organization=\"\(organization)\""
+    metrics.read {
+      var readings = Metrics.Readings()
+      readings.now = Instant(microseconds: 10_500_000)
+      return readings
+    }
+    metrics.count(
+      .looked([
+        LookupBacklog(
+          organization: organization, decisions: 12, oldest: Instant(microseconds: 3_000_000),
+          isDue: true)
+      ]))
+    metrics.count(.extended(organization, decisions: 5))
+    metrics.count(.failed(organization, StoreError.overloaded))
+    var page = try PrometheusReader(metrics.text)
+    #expect(page.value("consentd_lookup_behind_decisions", named) == 12)
+    #expect(page.value("consentd_lookup_lag_seconds", named) == 7.5)
+    #expect(page.value("consentd_lookup_decisions_total") == 5)
+    #expect(page.value("consentd_lookup_failures_total") == 1)
+    metrics.count(.looked([]))
+    page = try PrometheusReader(metrics.text)
+    #expect(page.value("consentd_lookup_behind_decisions", named) == 0)
+    #expect(page.value("consentd_lookup_lag_seconds", named) == 0)
   }
 
   @Test func aHistogramAddsUp() throws {
