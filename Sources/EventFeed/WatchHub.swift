@@ -80,10 +80,11 @@ public actor WatchHub {
       cursor = given
       try await compare(given, of: organization)
     case .afterPosition(let position):
+      let before = feeds[organization]
       let page = try await source.page(organization, after: position, limit: 1)
       guard let held = page.start else { throw WatchError.historyReplaced(at: position) }
       cursor = WatchCursor(held)
-      try await refreshIfStale(page, of: organization)
+      try await refresh(before, ifStaleBeside: page, of: organization)
     case .now:
       // Read anew: what was acknowledged before this call is not "from now on".
       guard let head = try await source.publishableHeads([organization])[organization] else {
@@ -156,17 +157,23 @@ public actor WatchHub {
 
   /// - Throws: `WatchError.historyReplaced` unless the stored feed holds `cursor`.
   private func compare(_ cursor: WatchCursor, of organization: OrganizationID) async throws {
+    let before = feeds[organization]
     let page = try await source.page(organization, after: cursor.position, limit: 1)
     guard page.start?.chain == cursor.chain else {
       throw WatchError.historyReplaced(at: cursor.position)
     }
-    try await refreshIfStale(page, of: organization)
+    try await refresh(before, ifStaleBeside: page, of: organization)
   }
 
   /// A feed that went back to an earlier state of itself: what is held of it may have been lost,
   /// and only the stored feed tells which of two histories a cursor belongs to.
-  private func refreshIfStale(_ page: FeedPage, of organization: OrganizationID) async throws {
-    guard let feed = feeds[organization], let start = page.start else { return }
+  ///
+  /// - Parameter feed: what was held before the page was read. What has been read since then may be
+  ///   newer than the page, which says nothing of the feed.
+  private func refresh(
+    _ feed: FollowedFeed?, ifStaleBeside page: FeedPage, of organization: OrganizationID
+  ) async throws {
+    guard let feed, let start = page.start else { return }
     switch feed.tail.slice(after: WatchCursor(start), limit: 1) {
     case .rows(let held) where held.first == page.rows.first: return
     case .behind where !page.rows.isEmpty: return
@@ -183,6 +190,7 @@ public actor WatchHub {
   ) async throws -> [FeedRow] {
     await takeRead()
     defer { giveBackRead() }
+    let before = feeds[organization]
     let page = try await source.page(
       organization, after: cursor.position, limit: configuration.rowsPerPage)
     guard page.start?.chain == cursor.chain else {
@@ -191,7 +199,7 @@ public actor WatchHub {
     let rows = page.rows.prefix { $0.position <= end.position }
     if page.rows.isEmpty {
       // The feed has gone back to the cursor; nothing is told before that is taken in.
-      try await refreshIfStale(page, of: organization)
+      try await refresh(before, ifStaleBeside: page, of: organization)
       return []
     }
     guard !rows.isEmpty, rows.follow(cursor.position) else {

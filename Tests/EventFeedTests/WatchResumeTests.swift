@@ -123,6 +123,33 @@ import Testing
     #expect(checker.cursor.position == 50)
   }
 
+  /// The cursor's page is read, then the feed grows and the hub looks: the page is older than what
+  /// the hub holds, which is no sign of another history.
+  @Test func aHubThatLooksWhileACursorIsComparedTellsOfTheNewRows() async throws {
+    let clock = ManualClock()
+    let writer = try await FeedWriter(clock: clock)
+    try await writer.grow(by: 3)
+    let looking = Mutex<WatchHub?>(nil)
+    let source = InterruptedSource(inner: StoreFeedSource(store: writer.store)) {
+      let hub = looking.withLock { hub in
+        defer { hub = nil }
+        return hub
+      }
+      guard let hub else { return }
+      _ = try? await writer.grow(by: 1)
+      await hub.poll()
+    }
+    let hub = WatchHub(source: source, clock: clock, configuration: Self.small)
+    await hub.poll()
+    let cursor = try await writer.cursor(at: 3)
+    looking.withLock { $0 = hub }
+    let stream = try await hub.subscribe(writer.organization, from: .after(cursor))
+    var messages = stream.makeAsyncIterator()
+    var checker = WatchChecker(from: cursor)
+    try checker.take(try #require(try await messages.next()), feed: try await writer.rows())
+    #expect(checker.cursor.position == 4)
+  }
+
   /// The same interruption is caught in a hub that joins too late.
   @Test func aHubThatJoinsAfterReadingLosesRowsAndIsCaught() async throws {
     let clock = ManualClock()
