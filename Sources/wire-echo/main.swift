@@ -63,7 +63,8 @@ configuration.pages["/hello"] = { request in
   PageResponse(text: "hello \(request.method) \(request.query)\n")
 }
 
-let server = RPCServer(configuration: configuration, methods: EchoMethods().methods)
+let server = RPCServer(
+  configuration: configuration, methods: EchoMethods().methods + Mutants.methods)
 let address = try await server.start()
 FileHandle.standardOutput.write(Data("listening \(address)\n".utf8))
 await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in
