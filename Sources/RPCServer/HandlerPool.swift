@@ -1,3 +1,4 @@
+import Dispatch
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -15,9 +16,16 @@ final class HandlerPool: Sendable {
     var first = 0
     /// Threads that look for steps, or will.
     var awake = 0
+    /// One of them has been woken and not looked yet. It wakes the next if there is work for two:
+    /// steps of a microsecond are soon done, and waking a thread for each would cost more than they.
+    var isWaking = false
+    var isStopped = false
+
+    var hasTurn: Bool { first < turns.count }
   }
 
   private let board = Mutex(Board())
+  private let bell = DispatchSemaphore(value: 0)
   private let threads: NIOThreadPool
   private let threadCount: Int
   private let threadsPerLane: Int
@@ -28,21 +36,43 @@ final class HandlerPool: Sendable {
     threads = NIOThreadPool(numberOfThreads: threadCount)
   }
 
-  func start() { threads.start() }
+  func start() {
+    threads.start()
+    for _ in 0..<threadCount {
+      threads.submit { state in
+        guard case .active = state else { return }
+        while !self.board.withLock({ $0.isStopped }) {
+          self.bell.wait()
+          self.run(isWoken: true)
+        }
+      }
+    }
+  }
 
-  func stop() async { try? await threads.shutdownGracefully() }
+  func stop() async {
+    board.withLock { $0.isStopped = true }
+    for _ in 0..<threadCount { bell.signal() }
+    try? await threads.shutdownGracefully()
+  }
 
   fileprivate func add(_ job: UnownedJob, to lane: HandlerLane) {
-    let needsThread = board.withLock { board in
+    let (wakes, isStopped) = board.withLock { board in
       lane.waiting.append(job)
       line(up: lane, &board)
-      guard lane.isLinedUp, board.awake < threadCount else { return false }
-      board.awake += 1
-      return true
+      return (wakesOne(&board), board.isStopped)
     }
-    guard needsThread else { return }
-    // Runs here and now if the threads have been stopped: a handler that is late ends all the same.
-    threads.submit { _ in self.run() }
+    if wakes { bell.signal() }
+    // A handler that is late ends all the same, on this thread.
+    if isStopped { run(isWoken: false) }
+  }
+
+  private func wakesOne(_ board: inout Board) -> Bool {
+    guard board.hasTurn, !board.isWaking, !board.isStopped, board.awake < threadCount else {
+      return false
+    }
+    board.awake += 1
+    board.isWaking = true
+    return true
   }
 
   private func line(up lane: HandlerLane, _ board: inout Board) {
@@ -53,18 +83,22 @@ final class HandlerPool: Sendable {
 
   /// Runs steps until none may run: what is left then waits for a thread that is running a step of the
   /// same lane.
-  private func run() {
+  private func run(isWoken: Bool) {
     var ended: HandlerLane?
+    var isFirst = isWoken
     while true {
-      let next: (HandlerLane, UnownedJob)? = board.withLock { board in
+      let (next, wakes): ((HandlerLane, UnownedJob)?, Bool) = board.withLock { board in
+        if isFirst { board.isWaking = false }
         if let ended {
           ended.running -= 1
           line(up: ended, &board)
         }
         let next = take(&board)
-        if next == nil { board.awake -= 1 }
-        return next
+        if next == nil, isWoken { board.awake -= 1 }
+        return (next, wakesOne(&board))
       }
+      isFirst = false
+      if wakes { bell.signal() }
       guard let (lane, job) = next else { return }
       unsafe job.runSynchronously(on: lane.asUnownedTaskExecutor())
       ended = lane
@@ -72,7 +106,7 @@ final class HandlerPool: Sendable {
   }
 
   private func take(_ board: inout Board) -> (HandlerLane, UnownedJob)? {
-    guard board.first < board.turns.count else { return nil }
+    guard board.hasTurn else { return nil }
     let lane = board.turns[board.first]
     board.first += 1
     if board.first == board.turns.count || board.first >= 1_024 {

@@ -14,6 +14,7 @@ import Testing
     "RPCServer": [
       "HTTP2", "RPCWire", "Gzip", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOTLS",
       "SwiftProtobuf", "Logging", "Synchronization", "FoundationEssentials", "Glibc",
+      "Dispatch",
     ],
     "RPCClient": [
       "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
