@@ -65,6 +65,7 @@ extension HTTP2Session {
 
   fileprivate func frameBegins(_ header: UnsafePointer<nghttp2_frame_hd>?) -> Int32 {
     guard abuse != nil, let header = unsafe header?.pointee else { return 0 }
+    framesBegun &+= 1
     switch UInt32(header.type) {
     case NGHTTP2_HEADERS.rawValue:
       noteStreamID(header.stream_id)

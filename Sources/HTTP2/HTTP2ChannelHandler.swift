@@ -17,7 +17,8 @@ extension HTTP2ConnectionDelegate {
 /// The one NIO handler of an HTTP/2 connection: moves bytes between the channel and a session and
 /// tells the delegate what happened. It decides nothing about HTTP.
 ///
-/// A read is parsed at once; all answers of a read batch leave in one write when the batch ends.
+/// A read is parsed at once, as far as its frames are not so many that others would wait; all answers
+/// of a read batch leave in one write when the batch ends.
 /// Answers made later leave when the owner calls `flush`.
 public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   public typealias InboundIn = ByteBuffer
@@ -101,12 +102,24 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   private func end() {
     guard let ended = session else { return }
     isClosing = true
+    backlog = ByteBuffer()
     tellEvents()
     session = nil
-    for stream in ended.endAllStreams() {
-      delegate.http2Event(.closed(stream, .cancel), on: self)
-    }
+    let streams = ended.endAllStreams()
+    for stream in streams { delegate.http2Event(.closed(stream, .cancel), on: self) }
     delegate.http2Ended(self)
+    letGo(streams.filter { $0.queuedBytes >= Self.slowToFree })
+  }
+
+  /// To give the pages of a megabyte back to the system takes a tenth of a millisecond.
+  private static let slowToFree = 1 << 18
+
+  /// Frees long answers that nobody read one in a turn.
+  private func letGo(_ streams: [HTTP2Stream]) {
+    guard !streams.isEmpty, let context else { return }
+    let rest = Array(streams.dropLast())
+    let bound = NIOLoopBound((self, rest), eventLoop: context.eventLoop)
+    context.eventLoop.scheduleTask(in: Self.pause) { bound.value.0.letGo(bound.value.1) }
   }
 
   /// Closes at once; unsent bytes are lost.
@@ -118,10 +131,66 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
   // MARK: Bytes in
 
   public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    guard let session, !isClosing else { return }
-    let buffer = unwrapInboundIn(data)
+    guard session != nil, !isClosing else { return }
     lastRead = Self.now()
-    let outcome = unsafe buffer.withUnsafeReadableBytes {
+    var buffer = unwrapInboundIn(data)
+    if backlog.readableBytes > 0 {
+      backlog.writeBuffer(&buffer)
+    } else {
+      parse(buffer)
+    }
+  }
+
+  public func channelReadComplete(context: ChannelHandlerContext) {
+    framesInTurn = 0
+    flush()
+    context.fireChannelReadComplete()
+  }
+
+  // MARK: Turns
+
+  /// So many bytes are parsed before the frames in them are counted.
+  private var sliceSize: Int { configuration.abuse == nil ? .max : 4_096 }
+  /// So many frames one connection has parsed before the others of its loop have their turn: a read
+  /// can hold thousands, and a stream that is opened and reset takes more than a microsecond. Large
+  /// frames are few, so a body is never held up.
+  private static let framesPerTurn = 128
+  /// Until the next turn: a task that is to run at once would run before the loop looks at any socket.
+  private static let pause = TimeAmount.microseconds(50)
+
+  private var framesInTurn = 0
+  /// What was read and waits for the next turn; not read on before it is empty.
+  private var backlog = ByteBuffer()
+
+  private func parse(_ buffer: ByteBuffer) {
+    var rest = buffer
+    while let session, !isClosing,
+      let slice = rest.readSlice(length: min(sliceSize, rest.readableBytes)),
+      slice.readableBytes > 0
+    {
+      receive(slice, session)
+      framesInTurn += session.takeFrameCount()
+      if framesInTurn >= Self.framesPerTurn, rest.readableBytes > 0 { return setAside(rest) }
+    }
+  }
+
+  private func setAside(_ rest: ByteBuffer) {
+    guard let context else { return }
+    backlog = rest
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    context.eventLoop.scheduleTask(in: Self.pause) { bound.value.parseBacklog() }
+  }
+
+  private func parseBacklog() {
+    let buffer = backlog
+    backlog = ByteBuffer()
+    framesInTurn = 0
+    parse(buffer)
+    flush()
+  }
+
+  private func receive(_ slice: ByteBuffer, _ session: HTTP2Session) {
+    let outcome = unsafe slice.withUnsafeReadableBytes {
       unsafe session.receive($0, now: lastRead)
     }
     if session.judgement != .allow { delegate.http2Judged(session.judgement) }
@@ -133,13 +202,8 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
       close()
     case .closeAfterOutput:
       isClosing = true
-      write(session, context)
+      if let context { write(session, context) }
     }
-  }
-
-  public func channelReadComplete(context: ChannelHandlerContext) {
-    flush()
-    context.fireChannelReadComplete()
   }
 
   private func delayReads(_ session: HTTP2Session) {
@@ -163,6 +227,7 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
 
   private func readIfWanted() {
     guard readIsWanted, !readsAreDelayed, let context else { return }
+    if backlog.readableBytes > 0 { return }
     if session != nil, !context.channel.isWritable { return }
     readIsWanted = false
     context.read()
@@ -250,6 +315,12 @@ extension HTTP2Session {
   func takeReadDelay() -> Int {
     defer { readDelayMilliseconds = 0 }
     return readDelayMilliseconds
+  }
+
+  /// Takes the number of frames that began to arrive, and forgets it.
+  func takeFrameCount() -> Int {
+    defer { framesBegun = 0 }
+    return framesBegun
   }
 
   /// Ends every stream with the connection; the session is of no use afterwards.

@@ -48,7 +48,7 @@ extension HTTP2Session {
   public func write(_ bytes: [UInt8], to stream: HTTP2Stream) {
     guard !failed, !stream.isClosed, !stream.finished else { return }
     if stream.queuedBytes == 0 { stream.lastOutbound = now }
-    stream.outbound.append(contentsOf: bytes)
+    stream.outbound.append(bytes)
     queuedBytes += bytes.count
   }
 
@@ -56,14 +56,7 @@ extension HTTP2Session {
   public func write(flags: UInt8, message: [UInt8], to stream: HTTP2Stream) {
     guard !failed, !stream.isClosed, !stream.finished else { return }
     if stream.queuedBytes == 0 { stream.lastOutbound = now }
-    let size = UInt32(clamping: message.count)
-    stream.outbound.reserveCapacity(stream.outbound.count + 5 + message.count)
-    stream.outbound.append(flags)
-    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 24))
-    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 16))
-    stream.outbound.append(UInt8(truncatingIfNeeded: size >> 8))
-    stream.outbound.append(UInt8(truncatingIfNeeded: size))
-    stream.outbound.append(contentsOf: message)
+    stream.outbound.append(flags: flags, message: message)
     queuedBytes += 5 + message.count
   }
 
@@ -176,16 +169,10 @@ extension HTTP2Session {
       stream.isDeferred = true
       return Int(NGHTTP2_ERR_DEFERRED.rawValue)
     }
-    let count = min(length, waiting)
+    let count = unsafe stream.outbound.move(to: buffer, limit: length)
     if count > 0 {
-      unsafe stream.outbound.withUnsafeBufferPointer { bytes in
-        guard let start = bytes.baseAddress else { return }
-        unsafe buffer.update(from: start + stream.outboundStart, count: count)
-      }
-      stream.outboundStart += count
       stream.lastOutbound = now
       queuedBytes -= count
-      stream.compactOutbound()
     }
     let half = configuration.queuedBytesPerStream / 2
     if stream.wantsDrainedEvent, stream.queuedBytes < half {

@@ -41,6 +41,8 @@ internal import CNghttp2
   private(set) var judgement: AbuseGuard.Verdict = .allow
   /// Milliseconds to stop reading, taken by the owner.
   public internal(set) var readDelayMilliseconds = 0
+  /// Frames that began to arrive; taken by the owner. Counted of untrusted peers only.
+  var framesBegun = 0
   /// Bytes that wait in all send queues.
   public internal(set) var queuedBytes = 0
   /// Raw frames to send before the close, when nghttp2 can no longer make them.
@@ -254,8 +256,7 @@ internal import CNghttp2
   func forget(_ stream: HTTP2Stream) {
     stream.isClosed = true
     queuedBytes -= stream.queuedBytes
-    stream.outbound.removeAll(keepingCapacity: true)
-    stream.outboundStart = 0
+    stream.outbound.empty()
     let last = liveStreams.removeLast()
     if last !== stream {
       liveStreams[stream.liveIndex] = last

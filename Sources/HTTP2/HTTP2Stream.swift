@@ -33,8 +33,7 @@ public final class HTTP2Stream {
   /// Whatever the owner hangs on the stream.
   public var owner: AnyObject?
 
-  var outbound: [UInt8] = []
-  var outboundStart = 0
+  var outbound = OutboundQueue()
   var trailerList: HTTP2FieldList?
   /// No more DATA will be queued.
   var outboundEnded = false
@@ -55,7 +54,7 @@ public final class HTTP2Stream {
   init() {}
 
   /// Bytes waiting to be sent.
-  public var queuedBytes: Int { outbound.count - outboundStart }
+  public var queuedBytes: Int { outbound.count }
 
   /// Prepares for another life; large buffers are not kept.
   func reset() {
@@ -66,10 +65,9 @@ public final class HTTP2Stream {
     overflowBytes = 0
     remoteClosed = false
     isClosed = false
-    empty(&inbound)
-    empty(&outbound)
+    if inbound.capacity > 16_384 { inbound = [] } else { inbound.removeAll(keepingCapacity: true) }
+    outbound.empty()
     unconsumed = 0
-    outboundStart = 0
     wantsDrainedEvent = false
     lastInbound = 0
     lastOutbound = 0
@@ -82,19 +80,5 @@ public final class HTTP2Stream {
     isDeferred = false
     discardsInbound = false
     receivingTrailers = false
-  }
-
-  private func empty(_ bytes: inout [UInt8]) {
-    if bytes.capacity > 16_384 { bytes = [] } else { bytes.removeAll(keepingCapacity: true) }
-  }
-
-  func compactOutbound() {
-    if outboundStart == outbound.count {
-      outbound.removeAll(keepingCapacity: outbound.capacity <= 65_536)
-      outboundStart = 0
-    } else if outboundStart > 65_536 {
-      outbound.removeSubrange(0..<outboundStart)
-      outboundStart = 0
-    }
   }
 }

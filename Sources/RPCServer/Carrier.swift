@@ -1,5 +1,6 @@
 import HTTP2
 import RPCWire
+import Synchronization
 
 /// What carries a call's bytes; on the loop only.
 enum Carrier {
@@ -107,14 +108,35 @@ enum Carrier {
       return true
     }
     let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
-    return session.queuedBytes <= limit - min(limit, count)
+    let fits = session.queuedBytes <= limit - min(limit, count)
+    if !fits { connection.lane.answersPileUp.store(true, ordering: .relaxed) }
+    return fits
+  }
+
+  /// Answers pile up no longer when half of what may wait has left.
+  private func noteProgress(of connection: HTTP2ServerConnection) {
+    guard connection.lane.answersPileUp.load(ordering: .relaxed) else { return }
+    let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
+    guard let session = connection.session, session.queuedBytes <= limit / 2 else { return }
+    connection.lane.answersPileUp.store(false, ordering: .relaxed)
+  }
+
+  /// Where the handlers of its connection run.
+  var lane: HandlerLane? {
+    switch self {
+    case .http2(let connection, _): connection.lane
+    case .http1(let exchange): exchange.connection?.lane
+    case .detached: nil
+    }
   }
 
   var mayRunAnotherHandler: Bool {
     switch self {
-    case .http2(let connection, _): connection.mayRunAnotherHandler && mayQueue(0)
-    case .http1: true
-    case .detached: false
+    case .http2(let connection, _):
+      noteProgress(of: connection)
+      return connection.mayRunAnotherHandler && mayQueue(0)
+    case .http1: return true
+    case .detached: return false
     }
   }
 

@@ -26,18 +26,31 @@ enum Compression: Sendable {
     }
   }
 
+  /// What a message claims to become, before any of it is made.
+  func claimedSize(of bytes: [UInt8], limit: Int) throws(WireFault) -> Int {
+    guard let size = Gzip.claimedSize(of: bytes) else { throw Self.damaged }
+    guard size <= limit else { throw Self.tooLarge(limit) }
+    return size
+  }
+
   func inflate(_ bytes: [UInt8], limit: Int) throws(WireFault) -> [UInt8] {
     do throws(GzipError) {
       return try Gzip.inflate(bytes, limit: limit)
     } catch {
       switch error {
-      case .corrupt: throw WireFault(.internal, "the gzip data is damaged; send it again")
-      case .tooLarge:
-        throw WireFault(
-          .resourceExhausted,
-          "the inflated message is above the limit of \(limit) bytes; send less at a time")
+      case .corrupt: throw Self.damaged
+      case .tooLarge: throw Self.tooLarge(limit)
       }
     }
+  }
+
+  private static let damaged = WireFault(
+    .internal, "the gzip data is damaged; send it again")
+
+  private static func tooLarge(_ limit: Int) -> WireFault {
+    WireFault(
+      .resourceExhausted,
+      "the inflated message is above the limit of \(limit) bytes; send less at a time")
   }
 
   func deflate(_ bytes: [UInt8]) -> [UInt8]? { Gzip.deflate(bytes) }

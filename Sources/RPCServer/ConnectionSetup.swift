@@ -68,10 +68,14 @@ enum ConnectionSetup {
     decoding.maxHeaderListSize = limits.headerBytes
     decoding.maxHeaderFieldCount = limits.headerFields
     let pipeline = channel.pipeline.syncOperations
+    let progress = HTTP1ProgressGuard()
+    try pipeline.addHandler(progress)
     try pipeline.configureHTTPServerPipeline(
       position: .last, withPipeliningAssistance: true, withServerUpgrade: nil,
       withErrorHandling: false, withOutboundHeaderValidation: true,
       withEncoderConfiguration: .init(), withDecoderLimitConfiguration: decoding)
+    let parser = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)
+    try pipeline.addHandler(HTTP1ProgressGuard.Parsed(progress), position: .after(parser))
     try pipeline.addHandler(HTTP1ServerConnection(loop: loop, peer: peer))
   }
 

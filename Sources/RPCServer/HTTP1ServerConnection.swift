@@ -14,6 +14,7 @@ final class HTTP1ServerConnection: ChannelDuplexHandler, ServerConnection {
 
   let loop: LoopContext
   private let peer: PeerInfo
+  private(set) lazy var lane = HandlerLane(pool: loop.server.handlers)
   private var context: ChannelHandlerContext?
   private var exchange: HTTP1Exchange?
   var isTouched = false

@@ -14,6 +14,7 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
   /// Bytes of incomplete messages, which were given back to flow control.
   var assemblingBytes = 0
   var life: HTTP2ConnectionLife
+  private(set) lazy var lane = HandlerLane(pool: loop.server.handlers)
   /// The head of the last call; the next one's is most often the same.
   private var lastHead: CallHead?
 

@@ -58,7 +58,7 @@ final class PageExchange: @unchecked Sendable {
       metadata: RequestMetadata(fields: fields), body: body, peer: peer.description,
       isPlaintext: peer.isPlaintext)
     body = []
-    task = Task { [handler, loop] in
+    task = Task(executorPreference: carrier.lane) { [handler, loop] in
       do {
         loop.enqueue(.page(self, try await handler(request)))
       } catch {

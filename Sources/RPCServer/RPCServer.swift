@@ -63,6 +63,7 @@ public final class RPCServer: Sendable {
     for eventLoop in group.makeIterator() {
       loops.append(LoopContext(eventLoop: eventLoop, server: core))
     }
+    core.startThreads()
     do {
       if let tls = configuration.tls { try replaceTLS(tls) }
       var channels = [
@@ -93,6 +94,7 @@ public final class RPCServer: Sendable {
         host: channel.localAddress?.ipAddress ?? configuration.host,
         port: channel.localAddress?.port ?? configuration.port)
     } catch {
+      await core.stopThreads()
       try? await group.shutdownGracefully()
       throw error
     }
@@ -155,6 +157,7 @@ public final class RPCServer: Sendable {
       try? await loop.eventLoop.submit { loop.closeAll() }.get()
     }
     try? await running.group.shutdownGracefully()
+    await core.stopThreads()
     self.running.withLock { $0 = nil }
   }
 }

@@ -20,20 +20,23 @@ extension ServerCall {
     return !method.info.shape.streamsRequests || deframer.pendingCount > 0
   }
 
-  /// Takes DATA. The bytes of an incomplete message go back to flow control at once, those of a
-  /// complete one when the handler takes it.
+  /// Takes DATA. The bytes of a complete message go back to flow control when the handler takes it,
+  /// those of an incomplete one at once, since it may be longer than the window; but not while others
+  /// wait to be taken, or nothing would hold back a caller who is faster than the handler.
   func receive(_ bytes: [UInt8]) {
     guard state.reply != .ended else { return carrier.consume(bytes.count) }
     if codec.isBare { return receiveBare(bytes) }
     let pendingBefore = deframer.pendingCount
     var fault: WireFault?
-    var paidBefore = pendingBefore
+    var givenBack = pendingBefore - heldBack
     var deferred = 0
+    var isStillTheSame = true
     do throws(WireFault) {
       try deframer.feed(bytes) { message in
         guard fault == nil else { return }
-        let cost = 5 + message.bytes.count - paidBefore
-        paidBefore = 0
+        let cost = 5 + message.bytes.count - givenBack
+        givenBack = 0
+        isStillTheSame = false
         switch state.received() {
         case .deliver:
           do throws(WireFault) {
@@ -45,10 +48,23 @@ extension ServerCall {
         }
       }
     } catch { fault = fault ?? error }
+    let arrived = deframer.pendingCount - (isStillTheSame ? pendingBefore : 0)
+    if !isStillTheSame {
+      deferred -= heldBack
+      heldBack = 0
+    }
+    if arrived > 0, hasUntakenRequests {
+      deferred += arrived
+      heldBack += arrived
+    }
     carrier.consume(bytes.count - deferred)
     let mayAssemble = carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
     if !mayAssemble { return fail(StandardErrors.assemblingTooMuch) }
     if let fault { fail(RPCError(fault.code, fault.message)) }
+  }
+
+  private var hasUntakenRequests: Bool {
+    shared.withLock { $0.nextRequest < $0.requests.count }
   }
 
   private func receiveBare(_ bytes: [UInt8]) {
@@ -141,7 +157,7 @@ extension ServerCall {
   private func startInline(_ run: (ServerCall, [UInt8]) -> Void, _ bytes: [UInt8]) {
     guard onlyIsCompressed, let requestCompression else { return run(self, bytes) }
     do throws(WireFault) {
-      run(self, try requestCompression.inflate(bytes, limit: Inflater.small))
+      run(self, try requestCompression.inflate(bytes, limit: Inflater.smallOnLoop))
     } catch {
       finish(last: nil, error: inflatingFailed(error))
     }
@@ -163,6 +179,9 @@ extension ServerCall {
 
   /// Begins a handler that answers later, here if its caller can be judged at once.
   private func start(_ begin: @escaping RPCMethod.Begin, _ bytes: [UInt8]) {
+    guard carrier.lane?.answersPileUp.load(ordering: .relaxed) != true else {
+      return fail(StandardErrors.unreadAnswers)
+    }
     guard countHandler() else { return }
     var context = CallContext(call: self)
     do throws(RPCError) {
@@ -184,7 +203,9 @@ extension ServerCall {
 
   private func startTask() {
     let interceptor = loop.server.configuration.interceptor
-    task = Task { await method.info.run(self, interceptor) }
+    task = Task(executorPreference: carrier.lane) { [lane = carrier.lane] in
+      await self.run(interceptor, in: lane)
+    }
   }
 
   // MARK: Reply
@@ -259,6 +280,10 @@ extension ServerCall {
 
   func takenOnLoop(_ bytes: Int) {
     carrier.consume(bytes)
+    if heldBack > 0, !hasUntakenRequests {
+      carrier.consume(heldBack)
+      heldBack = 0
+    }
     carrier.touch()
   }
 

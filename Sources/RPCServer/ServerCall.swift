@@ -73,6 +73,8 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
   var only: [UInt8]?
   var onlyIsCompressed = false
   var unreleased = 0
+  /// Bytes of an incomplete message that were not given back to flow control yet.
+  var heldBack = 0
   /// Set with the first message: the reply's head names an encoding.
   var announcesCompression = false
   /// Everything a call holds was let go.
@@ -124,6 +126,15 @@ extension ServerCall {
     } catch {
       handlerEnded(last: nil, error: render(error))
     }
+  }
+
+  /// Runs the handler, unless so many answers wait on its connection that its own would be dropped:
+  /// what is asked for is then not done, and nothing is made in vain.
+  func run(_ interceptor: Interceptor?, in lane: HandlerLane?) async {
+    guard lane?.answersPileUp.load(ordering: .relaxed) != true else {
+      return handlerEnded(last: nil, error: StandardErrors.unreadAnswers)
+    }
+    await method.info.run(self, interceptor)
   }
 
   private func handlerEnded(last: [UInt8]?, error: RPCError?) {

@@ -19,6 +19,7 @@ final class ServerCore: Sendable {
   let health: HealthState
   let pages: [String: PageHandler]
   let inflater: Inflater
+  let handlers = HandlerPool()
   private let corsOrigins: Set<[UInt8]>
 
   init(configuration: RPCServerConfiguration, methods: [RPCMethod], health: HealthState) {
@@ -35,6 +36,16 @@ final class ServerCore: Sendable {
     }
     pages = configuration.pages.merging(["/healthz": healthPage]) { own, _ in own }
     logger = configuration.logger
+  }
+
+  func startThreads() {
+    inflater.start()
+    handlers.start()
+  }
+
+  func stopThreads() async {
+    await inflater.stop()
+    await handlers.stop()
   }
 
   var answersBrowsers: Bool { !corsOrigins.isEmpty }

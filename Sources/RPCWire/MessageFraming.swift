@@ -20,7 +20,9 @@ public struct MessageDeframer: Sendable {
   /// Flag bits a peer may set.
   let allowedFlags: UInt8
   let maximumBytes: Int
-  private var pending: [UInt8] = []
+  /// The start of an incomplete prefix, or the whole one of an incomplete message.
+  private var prefix: [UInt8] = []
+  private var pending = Pieces()
 
   public init(maximumBytes: Int, allowedFlags: UInt8 = 1) {
     self.maximumBytes = maximumBytes
@@ -28,7 +30,7 @@ public struct MessageDeframer: Sendable {
   }
 
   /// Bytes of an incomplete message that are kept here.
-  public var pendingCount: Int { pending.count }
+  public var pendingCount: Int { prefix.count + pending.count }
 
   /// Takes all of `bytes` and passes each message that became complete to `body`.
   public mutating func feed(
@@ -36,7 +38,7 @@ public struct MessageDeframer: Sendable {
   ) throws(WireFault) {
     var start = 0
     // The usual unary request: nothing pending and whole messages in one piece, no second copy.
-    if !pending.isEmpty { start = try completePending(bytes, body) }
+    if !prefix.isEmpty { start = try completePending(bytes, body) }
     while bytes.count - start >= 5 {
       let length = try checkPrefix(bytes, at: start)
       guard bytes.count - start - 5 >= length else { break }
@@ -44,25 +46,28 @@ public struct MessageDeframer: Sendable {
       body(FramedMessage(flags: bytes[start], bytes: Array(bytes[(start + 5)..<end])))
       start = end
     }
-    if start < bytes.count { pending.append(contentsOf: bytes[start...]) }
+    guard start < bytes.count else { return }
+    let rest = bytes[start...]
+    prefix = Array(rest.prefix(5))
+    pending.append(rest.dropFirst(5))
   }
 
   private mutating func completePending(
     _ bytes: [UInt8], _ body: (FramedMessage) -> Void
   ) throws(WireFault) -> Int {
     var taken = 0
-    if pending.count < 5 {
-      taken = min(5 - pending.count, bytes.count)
-      pending.append(contentsOf: bytes[..<taken])
-      guard pending.count == 5 else { return taken }
+    if prefix.count < 5 {
+      taken = min(5 - prefix.count, bytes.count)
+      prefix.append(contentsOf: bytes[..<taken])
+      guard prefix.count == 5 else { return taken }
     }
-    let length = try checkPrefix(pending, at: 0)
-    let more = min(5 + length - pending.count, bytes.count - taken)
-    pending.append(contentsOf: bytes[taken..<(taken + more)])
+    let length = try checkPrefix(prefix, at: 0)
+    let more = min(length - pending.count, bytes.count - taken)
+    pending.append(bytes[taken..<(taken + more)])
     taken += more
-    if pending.count == 5 + length {
-      let message = FramedMessage(flags: pending[0], bytes: Array(pending[5...]))
-      pending = []
+    if pending.count == length {
+      let message = FramedMessage(flags: prefix[0], bytes: pending.take())
+      prefix = []
       body(message)
     }
     return taken
@@ -84,7 +89,7 @@ public struct MessageDeframer: Sendable {
 
   /// To be called at the end of the stream.
   public func finish() throws(WireFault) {
-    guard pending.isEmpty else {
+    guard prefix.isEmpty else {
       throw WireFault(.internal, "the stream ended inside a message; send it whole")
     }
   }

@@ -66,7 +66,8 @@ configuration.pages["/hello"] = { request in
 }
 
 let server = RPCServer(
-  configuration: configuration, methods: EchoMethods(isPending: unaryIsPending).methods)
+  configuration: configuration,
+  methods: EchoMethods(isPending: unaryIsPending).methods + Mutants.methods)
 let address = try await server.start()
 FileHandle.standardOutput.write(Data("listening \(address)\n".utf8))
 await withCheckedContinuation { (done: CheckedContinuation<Void, Never>) in

@@ -13,7 +13,8 @@ import Testing
     "Gzip": ["CZlib"],
     "RPCServer": [
       "HTTP2", "RPCWire", "Gzip", "NIOCore", "NIOPosix", "NIOHTTP1", "NIOSSL", "NIOTLS",
-      "SwiftProtobuf", "Logging", "Synchronization", "FoundationEssentials",
+      "SwiftProtobuf", "Logging", "Synchronization", "FoundationEssentials", "Glibc",
+      "Dispatch",
     ],
     "RPCClient": [
       "HTTP2", "RPCWire", "NIOCore", "NIOPosix", "NIOSSL", "SwiftProtobuf",
@@ -40,7 +41,8 @@ import Testing
       "Crypto",
     ],
     "wire-echo": [
-      "RPCClient", "RPCServer", "RPCWire", "NIOSSL", "SwiftProtobuf", "Logging", "Foundation",
+      "Gzip", "RPCClient", "RPCServer", "RPCWire", "NIOSSL", "SwiftProtobuf", "Logging",
+      "Foundation",
       "Synchronization",
       "Dispatch", "Glibc",
     ],

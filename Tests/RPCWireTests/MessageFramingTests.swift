@@ -54,6 +54,22 @@ import Testing
     }
   }
 
+  @Test(arguments: 0..<10 as Range<UInt64>)
+  func longMessagesInAnyPiecesComeOut(seed: UInt64) throws {
+    var random = SplitMix(state: seed)
+    let sizes = [0, 1, 65_535, 65_536, 65_537, 131_072, 300_000]
+    let messages = (0..<6).map { number in
+      [UInt8](repeating: UInt8(number), count: sizes.randomElement(using: &random) ?? 0)
+    }
+    var rest = messages.flatMap { framed($0) }[...]
+    var chunks: [[UInt8]] = []
+    while !rest.isEmpty {
+      chunks.append(Array(rest.prefix(Int.random(in: 1...40_000, using: &random))))
+      rest = rest.dropFirst(chunks.last?.count ?? 0)
+    }
+    #expect(try collect(chunks, limit: 300_000).map(\.bytes) == messages, "seed \(seed)")
+  }
+
   @Test func theLimitIsJudgedAtThePrefix() {
     var deframer = MessageDeframer(maximumBytes: 10)
     let fault = #expect(throws: WireFault.self) {

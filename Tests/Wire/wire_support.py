@@ -22,8 +22,8 @@ UNARY = SERVICE + "Unary"
 class Echo:
     """The echo server as a child process; it ends when its standard input closes."""
 
-    def __init__(self, *options):
-        binary = os.environ["WIRE_ECHO"]
+    def __init__(self, *options, binary=None):
+        binary = binary or os.environ["WIRE_ECHO"]
         self.process = subprocess.Popen(
             [binary, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -115,6 +115,8 @@ class Client:
 
     def __init__(self, echo, acknowledge=True, validate=False):
         self.socket = socket.create_connection((echo.host, echo.port), 5)
+        # As every gRPC client does: otherwise a call may wait 40 ms for the peer's delayed ACK.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = h2.config.H2Configuration(
             client_side=True,
             header_encoding="utf-8",
