@@ -59,8 +59,15 @@ extension HTTP2Session {
   /// The object of a stream that nghttp2 knows, borrowed; `nil` for one it does not.
   @inline(__always)
   func stream(_ id: Int32) -> HTTP2Stream? {
+    // The frames of a call mostly come one after the other.
+    if id == recentID, let recent = unsafe recentStream {
+      return unsafe recent.takeUnretainedValue()
+    }
     guard let data = unsafe nghttp2_session_get_stream_user_data(session, id) else { return nil }
-    return unsafe Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
+    let found = unsafe Unmanaged<HTTP2Stream>.fromOpaque(data)
+    recentID = id
+    unsafe recentStream = unsafe found
+    return unsafe found.takeUnretainedValue()
   }
 
   fileprivate func frameBegins(_ header: UnsafePointer<nghttp2_frame_hd>?) -> Int32 {
@@ -112,7 +119,7 @@ extension HTTP2Session {
     if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
       abuse?.noteStreamOpened()
       let stream = makeStream(id: id)
-      stream.headers.reserve(fields: 12, bytes: 256)
+      repeated.begin()
       let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
       unsafe nghttp2_session_set_stream_user_data(session, id, pointer)
       unsafe headerStream = Unmanaged.passUnretained(stream)
@@ -140,6 +147,7 @@ extension HTTP2Session {
   private func headerArrived(
     of stream: HTTP2Stream, _ name: OpaquePointer?, _ value: OpaquePointer?
   ) -> Int32 {
+    if !stream.receivingTrailers, unsafe repeated.takes(name, value) { return 0 }
     let nameBytes = unsafe nghttp2_rcbuf_get_buf(name)
     let valueBytes = unsafe nghttp2_rcbuf_get_buf(value)
     if stream.headersOverflowed {
@@ -149,8 +157,11 @@ extension HTTP2Session {
       if unsafe !Self.store(nameBytes, valueBytes, in: &stream.trailers, configuration) {
         overflow(stream)
       }
-    } else if unsafe !Self.store(nameBytes, valueBytes, in: &stream.headers, configuration) {
-      overflow(stream)
+    } else {
+      if let part = repeated.part() { stream.headers = part }
+      if unsafe !Self.store(nameBytes, valueBytes, in: &stream.headers, configuration) {
+        overflow(stream)
+      }
     }
     return isCondemned ? HTTP2Callbacks.stop : 0
   }
@@ -196,7 +207,7 @@ extension HTTP2Session {
     }
     stream.unconsumed += count
     unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
-    events.append(.data(stream))
+    events.data(stream)
     return 0
   }
 
@@ -208,7 +219,10 @@ extension HTTP2Session {
       abuse?.noteUseful()
       unsafe headerStream = nil
       guard let stream = stream(header.stream_id) else { return 0 }
-      if !stream.receivingTrailers { events.append(.headers(stream)) }
+      if !stream.receivingTrailers {
+        shareHeaders(of: stream)
+        events.headers(stream)
+      }
       if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
     case NGHTTP2_DATA.rawValue:
       guard header.flags & HTTP2Callbacks.endStream != 0, let stream = stream(header.stream_id)
@@ -218,11 +232,11 @@ extension HTTP2Session {
       if role == .server { judge(.resetByPeer) }
     case NGHTTP2_SETTINGS.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
-        events.append(.settingsAcknowledged)
+        events.other(.settingsAcknowledged)
       }
     case NGHTTP2_PING.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
-        events.append(.pingAcknowledged(unsafe payload(of: frame.pointee.ping)))
+        events.other(.pingAcknowledged(unsafe payload(of: frame.pointee.ping)))
       }
     case NGHTTP2_GOAWAY.rawValue:
       unsafe goAwayArrived(frame.pointee.goaway)
@@ -232,9 +246,21 @@ extension HTTP2Session {
     return isCondemned ? HTTP2Callbacks.stop : 0
   }
 
+  /// The list of a stream has arrived.
+  private func shareHeaders(of stream: HTTP2Stream) {
+    if let same = repeated.whole() {
+      stream.headers = same
+    } else {
+      if let part = repeated.part() { stream.headers = part }
+      guard role == .server, !stream.headersOverflowed else { return }
+      repeated.remember(stream.headers)
+    }
+    stream.sharesHeaders = true
+  }
+
   private func remoteEnded(_ stream: HTTP2Stream) {
     stream.remoteClosed = true
-    events.append(.end(stream))
+    events.end(stream)
   }
 
   private func payload(of ping: nghttp2_ping) -> UInt64 {
@@ -246,7 +272,7 @@ extension HTTP2Session {
   private func goAwayArrived(_ frame: nghttp2_goaway) {
     let text = unsafe UnsafeBufferPointer(
       start: frame.opaque_data, count: min(frame.opaque_data_len, 256))
-    events.append(
+    events.other(
       .goAway(
         HTTP2ErrorCode(rawValue: unsafe frame.error_code),
         lastStream: unsafe frame.last_stream_id,
@@ -293,13 +319,15 @@ extension HTTP2Session {
     guard let stream = stream(id) else { return 0 }
     unsafe nghttp2_session_set_stream_user_data(session, id, nil)
     unsafe headerStream = nil
+    recentID = 0
+    unsafe recentStream = nil
     if stream.unconsumed > 0 {
       // The stream's own window is gone with it; the connection's would leak shut.
       unsafe nghttp2_session_consume_connection(session, stream.unconsumed)
       stream.unconsumed = 0
     }
     forget(stream)
-    events.append(.closed(stream, HTTP2ErrorCode(rawValue: code)))
+    events.closed(stream, code)
     return 0
   }
 }

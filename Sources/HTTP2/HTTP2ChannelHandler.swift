@@ -172,7 +172,11 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
     guard !isTellingEvents else { return }
     isTellingEvents = true
     defer { isTellingEvents = false }
-    while let event = session?.nextEvent() { delegate.http2Event(event, on: self) }
+    guard let session else { return }
+    // Telling one may end the connection; the rest is then told by `end`.
+    while self.session != nil, let event = session.nextEvent() {
+      delegate.http2Event(event, on: self)
+    }
   }
 
   // MARK: Bytes out
@@ -255,7 +259,8 @@ extension HTTP2Session {
   /// Ends every stream with the connection; the session is of no use afterwards.
   func endAllStreams() -> [HTTP2Stream] {
     failed = true
-    let streams = liveStreams
+    // Streams whose end could not be told, since the connection's came while another was.
+    let streams = liveStreams + events.end()
     liveStreams = []
     for stream in streams { stream.isClosed = true }
     return streams

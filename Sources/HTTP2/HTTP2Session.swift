@@ -24,14 +24,17 @@ internal import CNghttp2
   let configuration: HTTP2Configuration
   var session: OpaquePointer?
   public internal(set) var liveStreams: [HTTP2Stream] = []
-  var events: [HTTP2Event] = []
-  var nextEventIndex = 0
+  var events = EventQueue()
   /// A stream whose end was the last event: nobody looks at it after the next one is asked for.
   private var toldClosed: HTTP2Stream?
   var pool: [HTTP2Stream] = []
   /// The stream whose header list is arriving, so that it is looked up once a list and not once a
   /// field. Borrowed: it is in `liveStreams` until `streamClosed`, which clears this.
   var headerStream: Unmanaged<HTTP2Stream>?
+  var repeated = RepeatedHeaders()
+  /// The stream that was looked up last; borrowed as `headerStream` is.
+  var recentID: Int32 = 0
+  var recentStream: Unmanaged<HTTP2Stream>?
   var abuse: AbuseGuard?
   /// Monotonic nanoseconds of the last `receive` or `drain`.
   public internal(set) var now: UInt64 = 0
@@ -174,13 +177,7 @@ internal import CNghttp2
       toldClosed = nil
       recycle(stream)
     }
-    guard nextEventIndex < events.count else {
-      events.removeAll(keepingCapacity: events.capacity <= 4_096)
-      nextEventIndex = 0
-      return nil
-    }
-    let event = events[nextEventIndex]
-    nextEventIndex += 1
+    guard let event = events.take() else { return nil }
     if case .closed(let stream, _) = event { toldClosed = stream }
     return event
   }
@@ -254,7 +251,7 @@ internal import CNghttp2
   func forget(_ stream: HTTP2Stream) {
     stream.isClosed = true
     queuedBytes -= stream.queuedBytes
-    stream.outbound.removeAll(keepingCapacity: true)
+    if !stream.outbound.isEmpty { stream.outbound.removeAll(keepingCapacity: true) }
     stream.outboundStart = 0
     let last = liveStreams.removeLast()
     if last !== stream {

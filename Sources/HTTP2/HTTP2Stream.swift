@@ -49,6 +49,8 @@ public final class HTTP2Stream {
   /// Received DATA is dropped and returned to flow control at once.
   var discardsInbound = false
   var receivingTrailers = false
+  /// The memory of `headers` is others' too.
+  var sharesHeaders = false
   /// Place in the session's list of live streams.
   var liveIndex = 0
 
@@ -60,7 +62,8 @@ public final class HTTP2Stream {
   /// Prepares for another life; large buffers are not kept.
   func reset() {
     id = 0
-    headers.empty()
+    if sharesHeaders { headers = HTTP2Fields() } else { headers.empty() }
+    sharesHeaders = false
     trailers.empty()
     headersOverflowed = false
     overflowBytes = 0
@@ -85,7 +88,11 @@ public final class HTTP2Stream {
   }
 
   private func empty(_ bytes: inout [UInt8]) {
-    if bytes.capacity > 16_384 { bytes = [] } else { bytes.removeAll(keepingCapacity: true) }
+    if bytes.capacity > 16_384 {
+      bytes = []
+    } else if !bytes.isEmpty {
+      bytes.removeAll(keepingCapacity: true)
+    }
   }
 
   func compactOutbound() {

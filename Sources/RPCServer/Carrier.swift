@@ -42,6 +42,19 @@ enum Carrier {
     }
   }
 
+  /// A whole reply at once: head, message and good status.
+  ///
+  /// - Returns: false where this is no HTTP/2 stream or too much waits; nothing was sent then.
+  func answer(head: HTTP2PreparedFields, message: [UInt8]) -> Bool {
+    guard case .http2(let connection, let stream) = self, let session = connection.session,
+      connection.mayQueue(message.count, session)
+    else { return false }
+    session.answer(stream, head: head, message: message, trailers: ReplyTables.okTrailers)
+    if !stream.remoteClosed { session.discardInbound(of: stream) }
+    connection.loop.touch(connection)
+    return true
+  }
+
   func end(trailers: HTTP2FieldList?) {
     switch self {
     case .http2(let connection, let stream):
@@ -106,8 +119,7 @@ enum Carrier {
     guard case .http2(let connection, _) = self, let session = connection.session else {
       return true
     }
-    let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
-    return session.queuedBytes <= limit - min(limit, count)
+    return connection.mayQueue(count, session)
   }
 
   var mayRunAnotherHandler: Bool {

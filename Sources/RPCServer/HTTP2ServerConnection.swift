@@ -23,10 +23,17 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     life = HTTP2ConnectionLife(configuration: loop.server.configuration, now: RPCClock.now())
   }
 
-  var session: HTTP2Session? { handler?.session }
+  /// The handler's, while there is one.
+  private(set) var session: HTTP2Session?
 
   var mayRunAnotherHandler: Bool {
     runningHandlers < loop.server.configuration.limits.runningHandlersPerConnection
+  }
+
+  /// Whether so much more may wait for the peer.
+  func mayQueue(_ count: Int, _ session: HTTP2Session) -> Bool {
+    let limit = loop.server.configuration.limits.queuedBytesPerConnection
+    return session.queuedBytes <= limit - min(limit, count)
   }
 
   func flush() { handler?.flush() }
@@ -35,6 +42,7 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
 
   func http2Started(_ connection: HTTP2ChannelHandler) {
     handler = connection
+    session = connection.session
     loop.add(self)
   }
 
@@ -42,6 +50,7 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
 
   func http2Ended(_ connection: HTTP2ChannelHandler) {
     handler = nil
+    session = nil
     loop.remove(self)
   }
 

@@ -46,8 +46,10 @@ extension ServerCall {
       }
     } catch { fault = fault ?? error }
     carrier.consume(bytes.count - deferred)
-    let mayAssemble = carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
-    if !mayAssemble { return fail(StandardErrors.assemblingTooMuch) }
+    let change = deframer.pendingCount - pendingBefore
+    if change != 0, !carrier.assembling(changedBy: change) {
+      return fail(StandardErrors.assemblingTooMuch)
+    }
     if let fault { fail(RPCError(fault.code, fault.message)) }
   }
 
@@ -79,9 +81,10 @@ extension ServerCall {
     }
     let request = Request(bytes: message.bytes, cost: max(0, cost), isCompressed: isCompressed)
     let reader = shared.withLock { shared in
-      if shared.reader == nil { shared.requests.append(request) }
-      defer { shared.reader = nil }
-      return shared.reader
+      let exchange = shared.exchange
+      if exchange.reader == nil { exchange.requests.append(request) }
+      defer { exchange.reader = nil }
+      return exchange.reader
     }
     reader?.resume(returning: request)
   }
@@ -112,9 +115,10 @@ extension ServerCall {
 
   private func endRequests() {
     let reader = shared.withLock { shared in
-      shared.requestsEnded = true
-      defer { shared.reader = nil }
-      return shared.reader
+      let exchange = shared.exchange
+      exchange.requestsEnded = true
+      defer { exchange.reader = nil }
+      return exchange.reader
     }
     reader?.resume(returning: nil)
   }
@@ -132,8 +136,9 @@ extension ServerCall {
   /// For the handler's task to take.
   private func keepOnly(_ bytes: [UInt8]) {
     shared.withLock { shared in
-      shared.requests.append(Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
-      shared.requestsEnded = true
+      shared.exchange.requests.append(
+        Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
+      shared.exchange.requestsEnded = true
     }
   }
 
@@ -249,10 +254,11 @@ extension ServerCall {
     unreleased = 0
     let limit = loop.server.configuration.limits.queuedBytesPerStream
     let writer = shared.withLock { shared -> CheckedContinuation<Void, any Error>? in
-      shared.unsent -= amount
-      guard shared.unsent <= limit / 2 else { return nil }
-      defer { shared.writer = nil }
-      return shared.writer
+      let exchange = shared.exchange
+      exchange.unsent -= amount
+      guard exchange.unsent <= limit / 2 else { return nil }
+      defer { exchange.writer = nil }
+      return exchange.writer
     }
     writer?.resume()
   }
@@ -284,6 +290,13 @@ extension ServerCall {
   /// Sends the last message and the status, once; later calls do nothing.
   func finish(last: [UInt8]?, error: RPCError?) {
     guard state.reply != .ended else { return }
+    if error == nil, let last, let head = plainHead(for: last),
+      carrier.answer(head: head, message: last)
+    {
+      _ = state.finish()
+      report(.ok)
+      return over()
+    }
     guard carrier.mayQueue(last?.count ?? 0) || last == nil else {
       return finish(last: nil, error: StandardErrors.unreadAnswers)
     }
@@ -298,6 +311,16 @@ extension ServerCall {
     carrier.touch()
     report(error?.code ?? .ok)
     over()
+  }
+
+  /// The head of a reply that has nothing of its own: gRPC, one message, no metadata, nothing
+  /// compressed, as of almost every call. Such a reply is sent in one step.
+  private func plainHead(for last: [UInt8]) -> HTTP2PreparedFields? {
+    guard let head = head.preparedHead, state.reply == .nothingSent,
+      replyCompression == nil || last.count < Compression.threshold,
+      shared.withLock({ $0.held?.hasMetadata != true })
+    else { return nil }
+    return head
   }
 
   func deadlineExpired() {
@@ -337,8 +360,11 @@ extension ServerCall {
   /// Frees what arrived of an unfinished message.
   private func dropRequest() {
     let bare = codec.form == .connectUnary && !state.requestEnded ? only?.count ?? 0 : 0
-    carrier.assembling(changedBy: -deframer.pendingCount - bare)
-    deframer = MessageDeframer(maximumBytes: 0)
+    let held = deframer.pendingCount + bare
+    if held > 0 {
+      carrier.assembling(changedBy: -held)
+      deframer = MessageDeframer(maximumBytes: 0)
+    }
     only = nil
   }
 
