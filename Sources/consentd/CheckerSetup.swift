@@ -4,6 +4,7 @@ import ConsentServer
 import ConsentStore
 import Foundation
 import Logging
+import RPCServer
 
 /// Makes the checker, tells of it in the log and lets it read the registers ahead.
 enum CheckerSetup {
@@ -12,7 +13,9 @@ enum CheckerSetup {
     metrics: Metrics
   ) -> Checker {
     let logger = Logger(label: "consentd.checking")
-    let checker = Checker(store: store, clock: clock, mutant: mutant(logger)) { report in
+    let checker = Checker(
+      store: store, clock: clock, mutant: mutant(logger), together: AnswersTogether.give
+    ) { report in
       if case .logged(let decisions, let rounds) = report {
         metrics.logged(decisions: decisions, rounds: rounds)
       } else {
