@@ -20,6 +20,7 @@ let wire =
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -145,7 +146,8 @@ let package = Package(
     .testTarget(
       name: "ProofLogTests", dependencies: ["ProofLog", crypto], swiftSettings: tested),
     .testTarget(name: "RPCWireTests", dependencies: ["RPCWire"], swiftSettings: tested),
-    .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2"], swiftSettings: tested),
+    .testTarget(
+      name: "HTTP2Tests", dependencies: ["HTTP2", nio, nioEmbedded], swiftSettings: tested),
     .testTarget(
       name: "RPCServerTests",
       dependencies: [

@@ -5,7 +5,7 @@
 /// INVARIANT: a stream is alive while anything of it waits here. It is in its session's list until
 /// it is closed, and from then on held by its `closed`, which is always its last.
 @safe struct EventQueue: ~Copyable {
-  @safe private enum Note {
+  @safe enum Note {
     case headers(Unmanaged<HTTP2Stream>)
     case data(Unmanaged<HTTP2Stream>)
     case end(Unmanaged<HTTP2Stream>)
@@ -44,13 +44,17 @@
     others.append(event)
   }
 
-  mutating func take() -> HTTP2Event? {
+  mutating func takeNote() -> Note? {
     guard next < notes.count else {
       if next > 0 { forget() }
       return nil
     }
-    let note = notes[next]
     next += 1
+    return notes[next - 1]
+  }
+
+  mutating func take() -> HTTP2Event? {
+    guard let note = takeNote() else { return nil }
     switch note {
     case .headers(let stream): return unsafe .headers(stream.takeUnretainedValue())
     case .data(let stream): return unsafe .data(stream.takeUnretainedValue())
@@ -58,10 +62,14 @@
     case .drained(let stream): return unsafe .drained(stream.takeUnretainedValue())
     case .closed(let stream, let code):
       return unsafe .closed(stream.takeRetainedValue(), HTTP2ErrorCode(rawValue: code))
-    case .other:
-      nextOther += 1
-      return others[nextOther - 1]
+    case .other: return takeOther()
     }
+  }
+
+  /// After a note of one.
+  mutating func takeOther() -> HTTP2Event {
+    nextOther += 1
+    return others[nextOther - 1]
   }
 
   /// Drops what was not told.

@@ -58,16 +58,14 @@ enum HTTP2Callbacks {
 extension HTTP2Session {
   /// The object of a stream that nghttp2 knows, borrowed; `nil` for one it does not.
   @inline(__always)
-  func stream(_ id: Int32) -> HTTP2Stream? {
+  func stream(_ id: Int32) -> Unmanaged<HTTP2Stream>? {
     // The frames of a call mostly come one after the other.
-    if id == recentID, let recent = unsafe recentStream {
-      return unsafe recent.takeUnretainedValue()
-    }
+    if id == recentID, let recent = unsafe recentStream { return unsafe recent }
     guard let data = unsafe nghttp2_session_get_stream_user_data(session, id) else { return nil }
     let found = unsafe Unmanaged<HTTP2Stream>.fromOpaque(data)
     recentID = id
     unsafe recentStream = unsafe found
-    return unsafe found.takeUnretainedValue()
+    return unsafe found
   }
 
   fileprivate func frameBegins(_ header: UnsafePointer<nghttp2_frame_hd>?) -> Int32 {
@@ -123,8 +121,9 @@ extension HTTP2Session {
       let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
       unsafe nghttp2_session_set_stream_user_data(session, id, pointer)
       unsafe headerStream = Unmanaged.passUnretained(stream)
-    } else if let stream = stream(id) {
-      unsafe headerStream = Unmanaged.passUnretained(stream)
+    } else if let found = unsafe stream(id) {
+      unsafe headerStream = unsafe found
+      let stream = unsafe found.takeUnretainedValue()
       // On a client the first list is the response; a list that also ends the stream with nothing
       // before it is headers and trailers in one.
       stream.receivingTrailers = role == .server || stream.headers.count > 0
@@ -201,13 +200,14 @@ extension HTTP2Session {
     _ id: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int
   ) -> Int32 {
     guard count > 0 else { return 0 }
-    guard let stream = stream(id), !stream.discardsInbound else {
-      unsafe nghttp2_session_consume(session, id, count)
-      return 0
+    let isTaken = unsafe stream(id)?._withUnsafeGuaranteedRef { stream in
+      guard !stream.discardsInbound else { return false }
+      stream.unconsumed += count
+      unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
+      events.data(stream)
+      return true
     }
-    stream.unconsumed += count
-    unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
-    events.data(stream)
+    if isTaken != true { unsafe nghttp2_session_consume(session, id, count) }
     return 0
   }
 
@@ -218,16 +218,16 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue:
       abuse?.noteUseful()
       unsafe headerStream = nil
-      guard let stream = stream(header.stream_id) else { return 0 }
-      if !stream.receivingTrailers {
-        shareHeaders(of: stream)
-        events.headers(stream)
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { stream in
+        if !stream.receivingTrailers {
+          shareHeaders(of: stream)
+          events.headers(stream)
+        }
+        if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
       }
-      if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
     case NGHTTP2_DATA.rawValue:
-      guard header.flags & HTTP2Callbacks.endStream != 0, let stream = stream(header.stream_id)
-      else { return 0 }
-      remoteEnded(stream)
+      guard header.flags & HTTP2Callbacks.endStream != 0 else { return 0 }
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { remoteEnded($0) }
     case NGHTTP2_RST_STREAM.rawValue:
       if role == .server { judge(.resetByPeer) }
     case NGHTTP2_SETTINGS.rawValue:
@@ -286,26 +286,26 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.type == HTTP2Callbacks.dataType { dataBytesSent &+= UInt64(header.length) }
       abuse?.noteDataSent()
-      guard role == .server, header.flags & HTTP2Callbacks.endStream != 0,
-        let stream = stream(header.stream_id)
-      else { return 0 }
-      if stream.remoteClosed {
-        abuse?.noteStreamEndedWell()
-      } else {
-        // The reply is complete and the rest of the request is not wanted. Submitted here and not
-        // together with the reply, because a reset submitted earlier would discard the reply.
-        stream.choseReset = true
-        unsafe nghttp2_submit_rst_stream(
-          session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
-          HTTP2ErrorCode.noError.rawValue)
+      guard role == .server, header.flags & HTTP2Callbacks.endStream != 0 else { return 0 }
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { stream in
+        if stream.remoteClosed {
+          abuse?.noteStreamEndedWell()
+        } else {
+          // The reply is complete and the rest of the request is not wanted. Submitted here and not
+          // together with the reply, because a reset submitted earlier would discard the reply.
+          stream.choseReset = true
+          unsafe nghttp2_submit_rst_stream(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
+            HTTP2ErrorCode.noError.rawValue)
+        }
       }
     case NGHTTP2_RST_STREAM.rawValue:
       guard role == .server else { return 0 }
       // An honest client fills the window before it reads of the reset; nghttp2 drops that DATA
       // without a callback, so nothing would tell it from a flood.
       judge(.cutOff(window: Int(configuration.streamWindow)))
-      if let stream = stream(header.stream_id) {
-        if !stream.choseReset { judge(.resetForced) }
+      if let stream = unsafe stream(header.stream_id) {
+        if unsafe !stream._withUnsafeGuaranteedRef({ $0.choseReset }) { judge(.resetForced) }
       } else {
         judge(unsafe frame.pointee.rst_stream.error_code == 7 ? .refused : .resetForced)
       }
@@ -316,7 +316,7 @@ extension HTTP2Session {
   }
 
   fileprivate func streamClosed(_ id: Int32, _ code: UInt32) -> Int32 {
-    guard let stream = stream(id) else { return 0 }
+    guard let stream = unsafe stream(id)?.takeUnretainedValue() else { return 0 }
     unsafe nghttp2_session_set_stream_user_data(session, id, nil)
     unsafe headerStream = nil
     recentID = 0

@@ -25,6 +25,8 @@ internal import CNghttp2
   var session: OpaquePointer?
   public internal(set) var liveStreams: [HTTP2Stream] = []
   var events = EventQueue()
+  /// Streams that ended with the connection, kept for as long as the session is.
+  var ended: [HTTP2Stream] = []
   /// A stream whose end was the last event: nobody looks at it after the next one is asked for.
   private var toldClosed: HTTP2Stream?
   var pool: [HTTP2Stream] = []
@@ -180,6 +182,28 @@ internal import CNghttp2
     guard let event = events.take() else { return nil }
     if case .closed(let stream, _) = event { toldClosed = stream }
     return event
+  }
+
+  /// Tells the next event instead of returning it, without a reference more to its stream. A stream
+  /// told closed is reused at once.
+  ///
+  /// - Returns: false if there is none.
+  func tellEvent(
+    _ ofStream: (HTTP2StreamEvent, HTTP2Stream) -> Void, _ other: (HTTP2Event) -> Void
+  ) -> Bool {
+    guard let note = events.takeNote() else { return false }
+    switch note {
+    case .headers(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.headers, $0) }
+    case .data(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.data, $0) }
+    case .end(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.end, $0) }
+    case .drained(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.drained, $0) }
+    case .closed(let stream, let code):
+      let stream = unsafe stream.takeRetainedValue()
+      ofStream(.closed(HTTP2ErrorCode(rawValue: code)), stream)
+      recycle(stream)
+    case .other: other(events.takeOther())
+    }
+    return true
   }
 
   // MARK: Bytes out

@@ -54,33 +54,40 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     loop.remove(self)
   }
 
-  func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler) {
+  func http2Event(
+    _ event: HTTP2StreamEvent, of stream: HTTP2Stream, on connection: HTTP2ChannelHandler
+  ) {
     switch event {
-    case .headers(let stream):
+    case .headers:
       // Reset in the same read: nobody waits for the answer, so no handler starts.
       if !stream.isClosed { open(stream) }
-    case .data(let stream):
+    case .data:
       takeData(of: stream)
-    case .end(let stream):
+    case .end:
       if let call = stream.owner as? ServerCall {
         call.receiveEnd()
       } else {
         (stream.owner as? PageExchange)?.receiveEnd()
       }
-    case .drained(let stream):
+    case .drained:
       (stream.owner as? ServerCall)?.released()
-    case .closed(let stream, _):
+    case .closed:
       if let call = stream.owner as? ServerCall {
         call.closed()
       } else {
         (stream.owner as? PageExchange)?.closed()
       }
       stream.owner = nil
+    }
+  }
+
+  func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler) {
+    switch event {
     case .pingAcknowledged(let payload):
       perform(life.pingAcknowledged(payload))
     case .settingsAcknowledged:
       life.settingsAcknowledged()
-    case .goAway:
+    case .headers, .data, .end, .drained, .closed, .goAway:
       break
     }
   }
