@@ -35,21 +35,26 @@ public final class Checker: Sendable {
   private let clock: any WallClock
   private let options: Options
   private let deviation: Deviation
+  private let together: Together
   private let report: @Sendable (CheckerReport) -> Void
   private let organizations = Mutex<[OrganizationID: OrganizationChecker]>([:])
+
+  /// Runs what gives the answers of a batch; for whoever can hand them on together.
+  public typealias Together = @Sendable (() -> Void) -> Void
 
   /// - Parameters:
   ///   - mutant: a broken behaviour, in debug builds only.
   ///   - report: told of what an operator should know.
   public init(
     store: any ConsentStore, clock: any WallClock, options: Options = Options(),
-    mutant: CheckingMutant? = nil,
+    mutant: CheckingMutant? = nil, together: @escaping Together = { $0() },
     report: @escaping @Sendable (CheckerReport) -> Void = { _ in }
   ) {
     self.store = store
     self.clock = clock
     self.options = options
     deviation = Deviation(mutant)
+    self.together = together
     self.report = report
   }
 
@@ -125,7 +130,7 @@ public final class Checker: Sendable {
       if let known = organizations[organization] { return known }
       let new = OrganizationChecker(
         organization, store: store, clock: clock, options: options, deviation: deviation,
-        report: report)
+        together: together, report: report)
       organizations[organization] = new
       return new
     }

@@ -220,15 +220,17 @@ extension OrganizationChecker {
     case .logged(let logged, let following):
       report(.logged(decisions: logged.count, rounds: rounds))
       // Answers leave first: what the feed holds above them is not theirs.
-      var rest = logged[...]
-      for taken in taken {
-        let own = rest.prefix(taken.entries.count)
-        rest = rest.dropFirst(own.count)
-        guard own.count == taken.entries.count else {
-          taken.call.fail(StoreError.unavailable("the log lacks a record; ask again"))
-          continue
+      together {
+        var rest = logged[...]
+        for taken in taken {
+          let own = rest.prefix(taken.entries.count)
+          rest = rest.dropFirst(own.count)
+          guard own.count == taken.entries.count else {
+            taken.call.fail(StoreError.unavailable("the log lacks a record; ask again"))
+            continue
+          }
+          taken.call.answer(.success(Array(own)))
         }
-        taken.call.answer(.success(Array(own)))
       }
       if let following, !following.rows.isEmpty { try? await follow(following, after: head) }
     case .behind:

@@ -40,12 +40,13 @@ final class OrganizationChecker: Sendable {
   let clock: any WallClock
   let options: Checker.Options
   let deviation: Deviation
+  let together: Checker.Together
   let report: @Sendable (CheckerReport) -> Void
   let state: Mutex<State>
 
   init(
     _ organization: OrganizationID, store: any ConsentStore, clock: any WallClock,
-    options: Checker.Options, deviation: Deviation,
+    options: Checker.Options, deviation: Deviation, together: @escaping Checker.Together,
     report: @escaping @Sendable (CheckerReport) -> Void
   ) {
     self.organization = organization
@@ -53,6 +54,7 @@ final class OrganizationChecker: Sendable {
     self.clock = clock
     self.options = options
     self.deviation = deviation
+    self.together = together
     self.report = report
     state = Mutex(State(index: FactIndex(limit: options.indexedImages, deviation: deviation)))
   }

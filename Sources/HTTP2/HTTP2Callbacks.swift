@@ -58,9 +58,14 @@ enum HTTP2Callbacks {
 extension HTTP2Session {
   /// The object of a stream that nghttp2 knows, borrowed; `nil` for one it does not.
   @inline(__always)
-  func stream(_ id: Int32) -> HTTP2Stream? {
+  func stream(_ id: Int32) -> Unmanaged<HTTP2Stream>? {
+    // The frames of a call mostly come one after the other.
+    if id == recentID, let recent = unsafe recentStream { return unsafe recent }
     guard let data = unsafe nghttp2_session_get_stream_user_data(session, id) else { return nil }
-    return unsafe Unmanaged<HTTP2Stream>.fromOpaque(data).takeUnretainedValue()
+    let found = unsafe Unmanaged<HTTP2Stream>.fromOpaque(data)
+    recentID = id
+    unsafe recentStream = unsafe found
+    return unsafe found
   }
 
   fileprivate func frameBegins(_ header: UnsafePointer<nghttp2_frame_hd>?) -> Int32 {
@@ -113,12 +118,13 @@ extension HTTP2Session {
     if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
       abuse?.noteStreamOpened()
       let stream = makeStream(id: id)
-      stream.headers.reserve(fields: 12, bytes: 256)
+      repeated.begin()
       let pointer = unsafe Unmanaged.passUnretained(stream).toOpaque()
       unsafe nghttp2_session_set_stream_user_data(session, id, pointer)
       unsafe headerStream = Unmanaged.passUnretained(stream)
-    } else if let stream = stream(id) {
-      unsafe headerStream = Unmanaged.passUnretained(stream)
+    } else if let found = unsafe stream(id) {
+      unsafe headerStream = unsafe found
+      let stream = unsafe found.takeUnretainedValue()
       // On a client the first list is the response; a list that also ends the stream with nothing
       // before it is headers and trailers in one.
       stream.receivingTrailers = role == .server || stream.headers.count > 0
@@ -141,6 +147,7 @@ extension HTTP2Session {
   private func headerArrived(
     of stream: HTTP2Stream, _ name: OpaquePointer?, _ value: OpaquePointer?
   ) -> Int32 {
+    if !stream.receivingTrailers, unsafe repeated.takes(name, value) { return 0 }
     let nameBytes = unsafe nghttp2_rcbuf_get_buf(name)
     let valueBytes = unsafe nghttp2_rcbuf_get_buf(value)
     if stream.headersOverflowed {
@@ -150,8 +157,11 @@ extension HTTP2Session {
       if unsafe !Self.store(nameBytes, valueBytes, in: &stream.trailers, configuration) {
         overflow(stream)
       }
-    } else if unsafe !Self.store(nameBytes, valueBytes, in: &stream.headers, configuration) {
-      overflow(stream)
+    } else {
+      if let part = repeated.part() { stream.headers = part }
+      if unsafe !Self.store(nameBytes, valueBytes, in: &stream.headers, configuration) {
+        overflow(stream)
+      }
     }
     return isCondemned ? HTTP2Callbacks.stop : 0
   }
@@ -191,13 +201,14 @@ extension HTTP2Session {
     _ id: Int32, _ bytes: UnsafePointer<UInt8>?, _ count: Int
   ) -> Int32 {
     guard count > 0 else { return 0 }
-    guard let stream = stream(id), !stream.discardsInbound else {
-      unsafe nghttp2_session_consume(session, id, count)
-      return 0
+    let isTaken = unsafe stream(id)?._withUnsafeGuaranteedRef { stream in
+      guard !stream.discardsInbound else { return false }
+      stream.unconsumed += count
+      unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
+      events.data(stream)
+      return true
     }
-    stream.unconsumed += count
-    unsafe stream.inbound.append(contentsOf: UnsafeBufferPointer(start: bytes, count: count))
-    events.append(.data(stream))
+    if isTaken != true { unsafe nghttp2_session_consume(session, id, count) }
     return 0
   }
 
@@ -208,22 +219,25 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue:
       abuse?.noteUseful()
       unsafe headerStream = nil
-      guard let stream = stream(header.stream_id) else { return 0 }
-      if !stream.receivingTrailers { events.append(.headers(stream)) }
-      if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { stream in
+        if !stream.receivingTrailers {
+          shareHeaders(of: stream)
+          events.headers(stream)
+        }
+        if header.flags & HTTP2Callbacks.endStream != 0 { remoteEnded(stream) }
+      }
     case NGHTTP2_DATA.rawValue:
-      guard header.flags & HTTP2Callbacks.endStream != 0, let stream = stream(header.stream_id)
-      else { return 0 }
-      remoteEnded(stream)
+      guard header.flags & HTTP2Callbacks.endStream != 0 else { return 0 }
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { remoteEnded($0) }
     case NGHTTP2_RST_STREAM.rawValue:
       if role == .server { judge(.resetByPeer) }
     case NGHTTP2_SETTINGS.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
-        events.append(.settingsAcknowledged)
+        events.other(.settingsAcknowledged)
       }
     case NGHTTP2_PING.rawValue:
       if header.flags & UInt8(NGHTTP2_FLAG_ACK.rawValue) != 0 {
-        events.append(.pingAcknowledged(unsafe payload(of: frame.pointee.ping)))
+        events.other(.pingAcknowledged(unsafe payload(of: frame.pointee.ping)))
       }
     case NGHTTP2_GOAWAY.rawValue:
       unsafe goAwayArrived(frame.pointee.goaway)
@@ -233,9 +247,21 @@ extension HTTP2Session {
     return isCondemned ? HTTP2Callbacks.stop : 0
   }
 
+  /// The list of a stream has arrived.
+  private func shareHeaders(of stream: HTTP2Stream) {
+    if let same = repeated.whole() {
+      stream.headers = same
+    } else {
+      if let part = repeated.part() { stream.headers = part }
+      guard role == .server, !stream.headersOverflowed else { return }
+      repeated.remember(stream.headers)
+    }
+    stream.sharesHeaders = true
+  }
+
   private func remoteEnded(_ stream: HTTP2Stream) {
     stream.remoteClosed = true
-    events.append(.end(stream))
+    events.end(stream)
   }
 
   private func payload(of ping: nghttp2_ping) -> UInt64 {
@@ -247,7 +273,7 @@ extension HTTP2Session {
   private func goAwayArrived(_ frame: nghttp2_goaway) {
     let text = unsafe UnsafeBufferPointer(
       start: frame.opaque_data, count: min(frame.opaque_data_len, 256))
-    events.append(
+    events.other(
       .goAway(
         HTTP2ErrorCode(rawValue: unsafe frame.error_code),
         lastStream: unsafe frame.last_stream_id,
@@ -261,26 +287,26 @@ extension HTTP2Session {
     case NGHTTP2_HEADERS.rawValue, NGHTTP2_DATA.rawValue:
       if header.type == HTTP2Callbacks.dataType { dataBytesSent &+= UInt64(header.length) }
       abuse?.noteDataSent()
-      guard role == .server, header.flags & HTTP2Callbacks.endStream != 0,
-        let stream = stream(header.stream_id)
-      else { return 0 }
-      if stream.remoteClosed {
-        abuse?.noteStreamEndedWell()
-      } else {
-        // The reply is complete and the rest of the request is not wanted. Submitted here and not
-        // together with the reply, because a reset submitted earlier would discard the reply.
-        stream.choseReset = true
-        unsafe nghttp2_submit_rst_stream(
-          session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
-          HTTP2ErrorCode.noError.rawValue)
+      guard role == .server, header.flags & HTTP2Callbacks.endStream != 0 else { return 0 }
+      unsafe stream(header.stream_id)?._withUnsafeGuaranteedRef { stream in
+        if stream.remoteClosed {
+          abuse?.noteStreamEndedWell()
+        } else {
+          // The reply is complete and the rest of the request is not wanted. Submitted here and not
+          // together with the reply, because a reset submitted earlier would discard the reply.
+          stream.choseReset = true
+          unsafe nghttp2_submit_rst_stream(
+            session, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id,
+            HTTP2ErrorCode.noError.rawValue)
+        }
       }
     case NGHTTP2_RST_STREAM.rawValue:
       guard role == .server else { return 0 }
       // An honest client fills the window before it reads of the reset; nghttp2 drops that DATA
       // without a callback, so nothing would tell it from a flood.
       judge(.cutOff(window: Int(configuration.streamWindow)))
-      if let stream = stream(header.stream_id) {
-        if !stream.choseReset { judge(.resetForced) }
+      if let stream = unsafe stream(header.stream_id) {
+        if unsafe !stream._withUnsafeGuaranteedRef({ $0.choseReset }) { judge(.resetForced) }
       } else {
         judge(unsafe frame.pointee.rst_stream.error_code == 7 ? .refused : .resetForced)
       }
@@ -291,16 +317,18 @@ extension HTTP2Session {
   }
 
   fileprivate func streamClosed(_ id: Int32, _ code: UInt32) -> Int32 {
-    guard let stream = stream(id) else { return 0 }
+    guard let stream = unsafe stream(id)?.takeUnretainedValue() else { return 0 }
     unsafe nghttp2_session_set_stream_user_data(session, id, nil)
     unsafe headerStream = nil
+    recentID = 0
+    unsafe recentStream = nil
     if stream.unconsumed > 0 {
       // The stream's own window is gone with it; the connection's would leak shut.
       unsafe nghttp2_session_consume_connection(session, stream.unconsumed)
       stream.unconsumed = 0
     }
     forget(stream)
-    events.append(.closed(stream, HTTP2ErrorCode(rawValue: code)))
+    events.closed(stream, code)
     return 0
   }
 }

@@ -4,6 +4,9 @@ public import NIOCore
 public protocol HTTP2ConnectionDelegate: AnyObject {
   func http2Started(_ connection: HTTP2ChannelHandler)
   func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler)
+  /// The same for an event of a stream; whoever has many calls a second implements it too.
+  func http2Event(
+    _ event: HTTP2StreamEvent, of stream: HTTP2Stream, on connection: HTTP2ChannelHandler)
   /// The connection's guard said something other than `.allow` of what was just read.
   func http2Judged(_ verdict: AbuseGuard.Verdict)
   /// The connection is gone; every stream was told `closed` before.
@@ -12,6 +15,18 @@ public protocol HTTP2ConnectionDelegate: AnyObject {
 
 extension HTTP2ConnectionDelegate {
   public func http2Judged(_ verdict: AbuseGuard.Verdict) {}
+
+  public func http2Event(
+    _ event: HTTP2StreamEvent, of stream: HTTP2Stream, on connection: HTTP2ChannelHandler
+  ) {
+    switch event {
+    case .headers: http2Event(.headers(stream), on: connection)
+    case .data: http2Event(.data(stream), on: connection)
+    case .end: http2Event(.end(stream), on: connection)
+    case .drained: http2Event(.drained(stream), on: connection)
+    case .closed(let code): http2Event(.closed(stream, code), on: connection)
+    }
+  }
 }
 
 /// The one NIO handler of an HTTP/2 connection: moves bytes between the channel and a session and
@@ -106,7 +121,7 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
     tellEvents()
     session = nil
     let streams = ended.endAllStreams()
-    for stream in streams { delegate.http2Event(.closed(stream, .cancel), on: self) }
+    for stream in streams { delegate.http2Event(.closed(.cancel), of: stream, on: self) }
     delegate.http2Ended(self)
     letGo(streams.filter { $0.queuedBytes >= Self.slowToFree })
   }
@@ -237,7 +252,12 @@ public final class HTTP2ChannelHandler: ChannelDuplexHandler {
     guard !isTellingEvents else { return }
     isTellingEvents = true
     defer { isTellingEvents = false }
-    while let event = session?.nextEvent() { delegate.http2Event(event, on: self) }
+    guard let session else { return }
+    // Telling one may end the connection; the rest is then told by `end`.
+    while self.session != nil,
+      session.tellEvent(
+        { delegate.http2Event($0, of: $1, on: self) }, { delegate.http2Event($0, on: self) })
+    {}
   }
 
   // MARK: Bytes out
@@ -326,9 +346,12 @@ extension HTTP2Session {
   /// Ends every stream with the connection; the session is of no use afterwards.
   func endAllStreams() -> [HTTP2Stream] {
     failed = true
-    let streams = liveStreams
+    // Streams whose end could not be told, since the connection's came while another was.
+    let streams = liveStreams + events.end()
     liveStreams = []
     for stream in streams { stream.isClosed = true }
+    // An event of one of them may still be being told.
+    ended = streams
     return streams
   }
 }

@@ -1,3 +1,9 @@
+/// What a session noticed of one stream.
+public enum HTTP2StreamEvent {
+  case headers, data, end, drained
+  case closed(HTTP2ErrorCode)
+}
+
 /// What a session noticed; delivered in order, after nghttp2 has returned.
 public enum HTTP2Event {
   /// A complete header list: a request on a server, a response on a client.

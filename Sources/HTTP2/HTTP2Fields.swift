@@ -92,10 +92,11 @@ public struct HTTP2Fields: Sendable {
   }
 
   /// Eight bytes at a time: this runs over the whole list of every call.
-  private static func areSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer)
+  static func areSame(_ one: UnsafeRawBufferPointer, _ other: UnsafeRawBufferPointer)
     -> Bool
   {
     guard one.count == other.count else { return false }
+    if unsafe one.baseAddress == other.baseAddress { return true }
     var offset = 0
     while one.count - offset >= 8 {
       let same =

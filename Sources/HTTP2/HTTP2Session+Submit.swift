@@ -60,6 +60,21 @@ extension HTTP2Session {
     queuedBytes += 5 + message.count
   }
 
+  /// Answers with a whole reply: head, one length-prefixed message, trailers.
+  public func answer(
+    _ stream: HTTP2Stream, head: HTTP2PreparedFields, message: [UInt8],
+    trailers: HTTP2PreparedFields
+  ) {
+    guard !failed, !stream.isClosed, !stream.headSubmitted else { return }
+    stream.headSubmitted = true
+    write(flags: 0, message: message, to: stream)
+    stream.finished = true
+    stream.outboundEnded = true
+    stream.trailerList = .prepared(trailers)
+    var provider = unsafe bodyProvider(of: stream)
+    unsafe nghttp2_submit_response(session, stream.id, head.table, head.count, &provider)
+  }
+
   /// Lets queued DATA go; call once after one or several `write`s.
   public func resume(_ stream: HTTP2Stream) {
     // A provider that was not asked yet, as of every unary answer, needs no waking.
@@ -177,7 +192,7 @@ extension HTTP2Session {
     let half = configuration.queuedBytesPerStream / 2
     if stream.wantsDrainedEvent, stream.queuedBytes < half {
       stream.wantsDrainedEvent = false
-      events.append(.drained(stream))
+      events.drained(stream)
     }
     if stream.outboundEnded, stream.queuedBytes == 0 {
       unsafe flags.pointee |= UInt32(NGHTTP2_DATA_FLAG_EOF.rawValue)

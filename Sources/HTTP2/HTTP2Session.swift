@@ -24,14 +24,19 @@ internal import CNghttp2
   let configuration: HTTP2Configuration
   var session: OpaquePointer?
   public internal(set) var liveStreams: [HTTP2Stream] = []
-  var events: [HTTP2Event] = []
-  var nextEventIndex = 0
+  var events = EventQueue()
+  /// Streams that ended with the connection, kept for as long as the session is.
+  var ended: [HTTP2Stream] = []
   /// A stream whose end was the last event: nobody looks at it after the next one is asked for.
   private var toldClosed: HTTP2Stream?
   var pool: [HTTP2Stream] = []
   /// The stream whose header list is arriving, so that it is looked up once a list and not once a
   /// field. Borrowed: it is in `liveStreams` until `streamClosed`, which clears this.
   var headerStream: Unmanaged<HTTP2Stream>?
+  var repeated = RepeatedHeaders()
+  /// The stream that was looked up last; borrowed as `headerStream` is.
+  var recentID: Int32 = 0
+  var recentStream: Unmanaged<HTTP2Stream>?
   var abuse: AbuseGuard?
   /// Monotonic nanoseconds of the last `receive` or `drain`.
   public internal(set) var now: UInt64 = 0
@@ -176,15 +181,31 @@ internal import CNghttp2
       toldClosed = nil
       recycle(stream)
     }
-    guard nextEventIndex < events.count else {
-      events.removeAll(keepingCapacity: events.capacity <= 4_096)
-      nextEventIndex = 0
-      return nil
-    }
-    let event = events[nextEventIndex]
-    nextEventIndex += 1
+    guard let event = events.take() else { return nil }
     if case .closed(let stream, _) = event { toldClosed = stream }
     return event
+  }
+
+  /// Tells the next event instead of returning it, without a reference more to its stream. A stream
+  /// told closed is reused at once.
+  ///
+  /// - Returns: false if there is none.
+  func tellEvent(
+    _ ofStream: (HTTP2StreamEvent, HTTP2Stream) -> Void, _ other: (HTTP2Event) -> Void
+  ) -> Bool {
+    guard let note = events.takeNote() else { return false }
+    switch note {
+    case .headers(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.headers, $0) }
+    case .data(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.data, $0) }
+    case .end(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.end, $0) }
+    case .drained(let stream): unsafe stream._withUnsafeGuaranteedRef { ofStream(.drained, $0) }
+    case .closed(let stream, let code):
+      let stream = unsafe stream.takeRetainedValue()
+      ofStream(.closed(HTTP2ErrorCode(rawValue: code)), stream)
+      recycle(stream)
+    case .other: other(events.takeOther())
+    }
+    return true
   }
 
   // MARK: Bytes out

@@ -48,6 +48,8 @@ public final class HTTP2Stream {
   /// Received DATA is dropped and returned to flow control at once.
   var discardsInbound = false
   var receivingTrailers = false
+  /// The memory of `headers` is others' too.
+  var sharesHeaders = false
   /// Place in the session's list of live streams.
   var liveIndex = 0
 
@@ -59,13 +61,18 @@ public final class HTTP2Stream {
   /// Prepares for another life; large buffers are not kept.
   func reset() {
     id = 0
-    headers.empty()
+    if sharesHeaders { headers = HTTP2Fields() } else { headers.empty() }
+    sharesHeaders = false
     trailers.empty()
     headersOverflowed = false
     overflowBytes = 0
     remoteClosed = false
     isClosed = false
-    if inbound.capacity > 16_384 { inbound = [] } else { inbound.removeAll(keepingCapacity: true) }
+    if inbound.capacity > 16_384 {
+      inbound = []
+    } else if !inbound.isEmpty {
+      inbound.removeAll(keepingCapacity: true)
+    }
     outbound.empty()
     unconsumed = 0
     wantsDrainedEvent = false

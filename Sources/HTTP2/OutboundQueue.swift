@@ -86,10 +86,10 @@ struct OutboundQueue {
   mutating func empty() {
     if current.capacity > Self.short {
       current = []
-    } else {
+    } else if !current.isEmpty {
       current.removeAll(keepingCapacity: true)
     }
-    later = []
+    if !later.isEmpty { later = [] }
     position = 0
     count = 0
   }

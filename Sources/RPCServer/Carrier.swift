@@ -43,6 +43,19 @@ enum Carrier {
     }
   }
 
+  /// A whole reply at once: head, message and good status.
+  ///
+  /// - Returns: false where this is no HTTP/2 stream or too much waits; nothing was sent then.
+  func answer(head: HTTP2PreparedFields, message: [UInt8]) -> Bool {
+    guard case .http2(let connection, let stream) = self, let session = connection.session,
+      connection.mayQueue(message.count, session)
+    else { return false }
+    session.answer(stream, head: head, message: message, trailers: ReplyTables.okTrailers)
+    if !stream.remoteClosed { session.discardInbound(of: stream) }
+    connection.loop.touch(connection)
+    return true
+  }
+
   func end(trailers: HTTP2FieldList?) {
     switch self {
     case .http2(let connection, let stream):
@@ -107,18 +120,7 @@ enum Carrier {
     guard case .http2(let connection, _) = self, let session = connection.session else {
       return true
     }
-    let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
-    let fits = session.queuedBytes <= limit - min(limit, count)
-    if !fits { connection.lane.answersPileUp.store(true, ordering: .relaxed) }
-    return fits
-  }
-
-  /// Answers pile up no longer when half of what may wait has left.
-  private func noteProgress(of connection: HTTP2ServerConnection) {
-    guard connection.lane.answersPileUp.load(ordering: .relaxed) else { return }
-    let limit = connection.loop.server.configuration.limits.queuedBytesPerConnection
-    guard let session = connection.session, session.queuedBytes <= limit / 2 else { return }
-    connection.lane.answersPileUp.store(false, ordering: .relaxed)
+    return connection.mayQueue(count, session)
   }
 
   /// Where the handlers of its connection run.
@@ -133,7 +135,7 @@ enum Carrier {
   var mayRunAnotherHandler: Bool {
     switch self {
     case .http2(let connection, _):
-      noteProgress(of: connection)
+      connection.noteProgress()
       return connection.mayRunAnotherHandler && mayQueue(0)
     case .http1: return true
     case .detached: return false

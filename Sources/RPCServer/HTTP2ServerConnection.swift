@@ -1,6 +1,7 @@
 import HTTP2
 import NIOCore
 import RPCWire
+import Synchronization
 
 /// One HTTP/2 connection of the server: makes calls and pages of streams, passes events on, and
 /// compares its timers with the clock once a second.
@@ -24,10 +25,27 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
     life = HTTP2ConnectionLife(configuration: loop.server.configuration, now: RPCClock.now())
   }
 
-  var session: HTTP2Session? { handler?.session }
+  /// The handler's, while there is one.
+  private(set) var session: HTTP2Session?
 
   var mayRunAnotherHandler: Bool {
     runningHandlers < loop.server.configuration.limits.runningHandlersPerConnection
+  }
+
+  /// Whether so much more may wait for the peer.
+  func mayQueue(_ count: Int, _ session: HTTP2Session) -> Bool {
+    let limit = loop.server.configuration.limits.queuedBytesPerConnection
+    let fits = session.queuedBytes <= limit - min(limit, count)
+    if !fits { lane.answersPileUp.store(true, ordering: .relaxed) }
+    return fits
+  }
+
+  /// Answers pile up no longer when half of what may wait has left.
+  func noteProgress() {
+    guard lane.answersPileUp.load(ordering: .relaxed) else { return }
+    let limit = loop.server.configuration.limits.queuedBytesPerConnection
+    guard let session, session.queuedBytes <= limit / 2 else { return }
+    lane.answersPileUp.store(false, ordering: .relaxed)
   }
 
   func flush() { handler?.flush() }
@@ -36,6 +54,7 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
 
   func http2Started(_ connection: HTTP2ChannelHandler) {
     handler = connection
+    session = connection.session
     loop.add(self)
   }
 
@@ -43,36 +62,44 @@ final class HTTP2ServerConnection: ServerConnection, HTTP2ConnectionDelegate {
 
   func http2Ended(_ connection: HTTP2ChannelHandler) {
     handler = nil
+    session = nil
     loop.remove(self)
   }
 
-  func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler) {
+  func http2Event(
+    _ event: HTTP2StreamEvent, of stream: HTTP2Stream, on connection: HTTP2ChannelHandler
+  ) {
     switch event {
-    case .headers(let stream):
+    case .headers:
       // Reset in the same read: nobody waits for the answer, so no handler starts.
       if !stream.isClosed { open(stream) }
-    case .data(let stream):
+    case .data:
       takeData(of: stream)
-    case .end(let stream):
+    case .end:
       if let call = stream.owner as? ServerCall {
         call.receiveEnd()
       } else {
         (stream.owner as? PageExchange)?.receiveEnd()
       }
-    case .drained(let stream):
+    case .drained:
       (stream.owner as? ServerCall)?.released()
-    case .closed(let stream, _):
+    case .closed:
       if let call = stream.owner as? ServerCall {
         call.closed()
       } else {
         (stream.owner as? PageExchange)?.closed()
       }
       stream.owner = nil
+    }
+  }
+
+  func http2Event(_ event: HTTP2Event, on connection: HTTP2ChannelHandler) {
+    switch event {
     case .pingAcknowledged(let payload):
       perform(life.pingAcknowledged(payload))
     case .settingsAcknowledged:
       life.settingsAcknowledged()
-    case .goAway:
+    case .headers, .data, .end, .drained, .closed, .goAway:
       break
     }
   }

@@ -10,7 +10,7 @@ enum LoopOperation {
   /// The task is over: the last message of a successful call, if any, or its error.
   case finished(ServerCall, last: [UInt8]?, error: RPCError?)
   /// A reply was given that is made on the loop.
-  case answered(any OwedAnswer)
+  case answered(OwedAnswer)
   /// A page's handler returned; `nil` when it failed.
   case page(PageExchange, PageResponse?)
   /// The handler took request messages that occupied this many bytes of the window.
@@ -54,6 +54,21 @@ final class LoopContext: @unchecked Sendable {
       return !inbox.isAwaited
     }
     if isFirst { eventLoop.execute { self.runOperations() } }
+  }
+
+  /// The same for several, with one wake-up.
+  func enqueue(_ operations: [LoopOperation]) {
+    let isFirst = inbox.withLock { inbox in
+      inbox.operations.append(contentsOf: operations)
+      defer { inbox.isAwaited = true }
+      return !inbox.isAwaited
+    }
+    if isFirst { eventLoop.execute { self.runOperations() } }
+  }
+
+  /// From any thread: a handler's answer, which may be one of many.
+  func enqueueAnswer(_ operation: LoopOperation) {
+    if !AnswersTogether.take(operation, for: self) { enqueue(operation) }
   }
 
   /// How often one turn looks for what its own operations led to, before sockets have their turn.

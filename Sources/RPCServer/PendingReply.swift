@@ -7,31 +7,19 @@ import Synchronization
 ///
 /// What comes after the first answer is ignored. A reply that is let go of without an answer is
 /// answered with an error, so that no caller waits for nothing and no handler counts as running for
-/// ever. Answers given while the loop has not come to them yet are taken and written together.
-public final class PendingReply<Response: Message & Sendable>: Sendable, OwedAnswer {
-  let call: ServerCall
+/// ever. Answers of a batch are best given in `AnswersTogether.give`.
+public struct PendingReply<Response: Message & Sendable>: Sendable {
+  let owed: OwedAnswer
 
-  private enum State {
-    case open
-    /// To be made on the loop.
-    case made(by: @Sendable () throws -> Response)
-    case given
-  }
-  private let state = Mutex(State.open)
-
-  init(call: ServerCall) { self.call = call }
-
-  deinit {
-    if case .open = state.withLock({ $0 }) { call.handlerLetGo() }
-  }
+  init(call: ServerCall) { owed = OwedAnswer(call: call) }
 
   /// Answers with a message, which is written out on this thread.
   public func answer(_ response: Response) {
-    guard take() else { return }
+    guard owed.take() else { return }
     do throws(RPCError) {
-      call.handlerReplied(try call.encode(response))
+      owed.call.handlerReplied(try owed.call.encode(response))
     } catch {
-      call.handlerReplied(error)
+      owed.call.handlerReplied(error)
     }
   }
 
@@ -40,17 +28,12 @@ public final class PendingReply<Response: Message & Sendable>: Sendable, OwedAns
   ///
   /// - Parameter make: takes microseconds and does not wait. What it throws is the answer.
   public func answer(by make: @escaping @Sendable () throws -> Response) {
-    let isFirst = state.withLock { state in
-      guard case .open = state else { return false }
-      state = .made(by: make)
-      return true
-    }
-    if isFirst { call.handlerReplied(self) }
+    owed.answer { try $0.encode(try make()) }
   }
 
   /// Answers with an error, as if a handler had thrown it.
   public func fail(_ error: any Error) {
-    if take() { call.handlerReplied(call.render(error)) }
+    if owed.take() { owed.call.handlerReplied(owed.call.render(error)) }
   }
 
   /// Runs `body`, on any thread, if the call ends before it is answered: the caller left, its
@@ -58,33 +41,56 @@ public final class PendingReply<Response: Message & Sendable>: Sendable, OwedAns
   /// answer. The handler counts as running until it answers all the same. One `body` is kept, the
   /// last.
   public func whenCancelled(_ body: @escaping @Sendable () -> Void) {
-    guard case .open = state.withLock({ $0 }) else { return }
-    if call.onCancel(body) { body() }
+    if owed.isOpen, owed.call.onCancel(body) { body() }
+  }
+}
+
+/// What a `PendingReply` is, whatever its messages are.
+final class OwedAnswer: Sendable {
+  typealias Encode = @Sendable (ServerCall) throws -> [UInt8]
+
+  let call: ServerCall
+
+  private enum State {
+    case open
+    /// To be made on the loop.
+    case made(by: Encode)
+    case given
+  }
+  private let state = Mutex(State.open)
+
+  init(call: ServerCall) { self.call = call }
+
+  deinit { if isOpen { call.handlerLetGo() } }
+
+  var isOpen: Bool {
+    state.withLock { if case .open = $0 { true } else { false } }
   }
 
-  private func take() -> Bool {
+  /// - Returns: true for whoever comes first.
+  func take() -> Bool { become(.given) }
+
+  func answer(_ encode: @escaping Encode) {
+    if become(.made(by: encode)) { call.handlerReplied(self) }
+  }
+
+  private func become(_ new: State) -> Bool {
     state.withLock { state in
       guard case .open = state else { return false }
-      state = .given
+      state = new
       return true
     }
   }
 
+  /// On the loop, once.
   func encoded() throws -> [UInt8] {
     let made = state.withLock { state in
       defer { state = .given }
       return state
     }
-    guard case .made(let make) = made else { throw StandardErrors.unanswered }
-    return try call.encode(try make())
+    guard case .made(let encode) = made else { throw StandardErrors.unanswered }
+    return try encode(call)
   }
-}
-
-/// An answer that was given and is not encoded yet.
-protocol OwedAnswer: AnyObject, Sendable {
-  var call: ServerCall { get }
-  /// On the loop, once.
-  func encoded() throws -> [UInt8]
 }
 
 // MARK: - The call of a pending reply
@@ -121,16 +127,16 @@ extension ServerCall {
     if loop.isStarting(self) {
       taskEnded(last: last, error: error)
     } else {
-      loop.enqueue(.finished(self, last: last, error: error))
+      loop.enqueueAnswer(.finished(self, last: last, error: error))
     }
   }
 
-  func handlerReplied(_ answer: some OwedAnswer) {
-    if loop.isStarting(self) { finish(answer) } else { loop.enqueue(.answered(answer)) }
+  func handlerReplied(_ answer: OwedAnswer) {
+    if loop.isStarting(self) { finish(answer) } else { loop.enqueueAnswer(.answered(answer)) }
   }
 
   /// On the loop.
-  func finish(_ answer: any OwedAnswer) {
+  func finish(_ answer: OwedAnswer) {
     // Nobody reads it, so it is not made.
     guard state.reply != .ended else { return taskEnded(last: nil, error: nil) }
     do {

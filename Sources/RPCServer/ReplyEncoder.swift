@@ -8,7 +8,7 @@ enum ReplyEncoder {
 
   /// The head of a reply in messages.
   static func head(of call: ServerCall) -> HTTP2FieldList {
-    let extra = call.shared.withLock { $0.headerFields }
+    let extra = call.shared.withLock { $0.held?.headerFields } ?? Metadata()
     if extra.isEmpty, !call.announcesCompression, let prepared = call.head.preparedHead {
       return .prepared(prepared)
     }
@@ -35,7 +35,7 @@ enum ReplyEncoder {
 
   /// Ends a call in messages after its last one.
   static func sendEnd(_ call: ServerCall, error: RPCError?, trailersOnly: Bool) {
-    let trailers = call.shared.withLock { $0.trailerFields }
+    let trailers = call.shared.withLock { $0.held?.trailerFields } ?? Metadata()
     switch call.codec.form {
     case .grpc: sendTrailers(call, error, trailers, trailersOnly: trailersOnly)
     case .grpcWeb: sendWebTrailers(call, error, trailers, needsHead: trailersOnly)
@@ -48,7 +48,7 @@ enum ReplyEncoder {
     _ call: ServerCall, _ error: RPCError?, _ trailers: Metadata, trailersOnly: Bool
   ) {
     if trailersOnly {
-      guard call.shared.withLock({ !$0.headerFields.isEmpty }) else {
+      guard call.shared.withLock({ $0.held?.headerFields.isEmpty == false }) else {
         var fields = builtHead(of: call, Metadata())
         addStatus(error, to: &fields)
         add(trailers, to: &fields)
@@ -97,7 +97,9 @@ enum ReplyEncoder {
 
   /// The whole reply of a Connect unary call: a bare message, or an error with its HTTP status.
   static func sendBare(_ call: ServerCall, body: [UInt8]?, error: RPCError?) {
-    let (headers, trailers) = call.shared.withLock { ($0.headerFields, $0.trailerFields) }
+    let (headers, trailers) = call.shared.withLock { shared in
+      (shared.held?.headerFields ?? Metadata(), shared.held?.trailerFields ?? Metadata())
+    }
     var fields = HTTP2Fields()
     var trailing = sendable(trailers)
     if let error { trailing.entries += sendable(error.trailingMetadata).entries }

@@ -58,13 +58,17 @@ extension ServerCall {
       heldBack += arrived
     }
     carrier.consume(bytes.count - deferred)
-    let mayAssemble = carrier.assembling(changedBy: deframer.pendingCount - pendingBefore)
-    if !mayAssemble { return fail(StandardErrors.assemblingTooMuch) }
+    let change = deframer.pendingCount - pendingBefore
+    if change != 0, !carrier.assembling(changedBy: change) {
+      return fail(StandardErrors.assemblingTooMuch)
+    }
     if let fault { fail(RPCError(fault.code, fault.message)) }
   }
 
   private var hasUntakenRequests: Bool {
-    shared.withLock { $0.nextRequest < $0.requests.count }
+    shared.withLock { shared in
+      shared.held.map { $0.nextRequest < $0.requests.count } ?? false
+    }
   }
 
   private func receiveBare(_ bytes: [UInt8]) {
@@ -95,9 +99,10 @@ extension ServerCall {
     }
     let request = Request(bytes: message.bytes, cost: max(0, cost), isCompressed: isCompressed)
     let reader = shared.withLock { shared in
-      if shared.reader == nil { shared.requests.append(request) }
-      defer { shared.reader = nil }
-      return shared.reader
+      let exchange = shared.exchange
+      if exchange.reader == nil { exchange.requests.append(request) }
+      defer { exchange.reader = nil }
+      return exchange.reader
     }
     reader?.resume(returning: request)
   }
@@ -128,9 +133,10 @@ extension ServerCall {
 
   private func endRequests() {
     let reader = shared.withLock { shared in
-      shared.requestsEnded = true
-      defer { shared.reader = nil }
-      return shared.reader
+      let exchange = shared.exchange
+      exchange.requestsEnded = true
+      defer { exchange.reader = nil }
+      return exchange.reader
     }
     reader?.resume(returning: nil)
   }
@@ -148,8 +154,9 @@ extension ServerCall {
   /// For the handler's task to take.
   private func keepOnly(_ bytes: [UInt8]) {
     shared.withLock { shared in
-      shared.requests.append(Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
-      shared.requestsEnded = true
+      shared.exchange.requests.append(
+        Request(bytes: bytes, cost: 0, isCompressed: onlyIsCompressed))
+      shared.exchange.requestsEnded = true
     }
   }
 
@@ -179,10 +186,10 @@ extension ServerCall {
 
   /// Begins a handler that answers later, here if its caller can be judged at once.
   private func start(_ begin: @escaping RPCMethod.Begin, _ bytes: [UInt8]) {
-    guard carrier.lane?.answersPileUp.load(ordering: .relaxed) != true else {
-      return fail(StandardErrors.unreadAnswers)
-    }
     guard countHandler() else { return }
+    guard carrier.lane?.answersPileUp.load(ordering: .relaxed) != true else {
+      return taskEnded(last: nil, error: StandardErrors.unreadAnswers)
+    }
     var context = CallContext(call: self)
     do throws(RPCError) {
       switch try loop.server.configuration.judgeAtOnce(method.info, &context) {
@@ -270,10 +277,11 @@ extension ServerCall {
     unreleased = 0
     let limit = loop.server.configuration.limits.queuedBytesPerStream
     let writer = shared.withLock { shared -> CheckedContinuation<Void, any Error>? in
-      shared.unsent -= amount
-      guard shared.unsent <= limit / 2 else { return nil }
-      defer { shared.writer = nil }
-      return shared.writer
+      let exchange = shared.exchange
+      exchange.unsent -= amount
+      guard exchange.unsent <= limit / 2 else { return nil }
+      defer { exchange.writer = nil }
+      return exchange.writer
     }
     writer?.resume()
   }
@@ -309,6 +317,13 @@ extension ServerCall {
   /// Sends the last message and the status, once; later calls do nothing.
   func finish(last: [UInt8]?, error: RPCError?) {
     guard state.reply != .ended else { return }
+    if error == nil, let last, let head = plainHead(for: last),
+      carrier.answer(head: head, message: last)
+    {
+      _ = state.finish()
+      report(.ok)
+      return over()
+    }
     guard carrier.mayQueue(last?.count ?? 0) || last == nil else {
       return finish(last: nil, error: StandardErrors.unreadAnswers)
     }
@@ -323,6 +338,16 @@ extension ServerCall {
     carrier.touch()
     report(error?.code ?? .ok)
     over()
+  }
+
+  /// The head of a reply that has nothing of its own: gRPC, one message, no metadata, nothing
+  /// compressed, as of almost every call. Such a reply is sent in one step.
+  private func plainHead(for last: [UInt8]) -> HTTP2PreparedFields? {
+    guard let head = head.preparedHead, state.reply == .nothingSent,
+      replyCompression == nil || last.count < Compression.threshold,
+      shared.withLock({ $0.held?.hasMetadata != true })
+    else { return nil }
+    return head
   }
 
   func deadlineExpired() {
@@ -362,8 +387,11 @@ extension ServerCall {
   /// Frees what arrived of an unfinished message.
   private func dropRequest() {
     let bare = codec.form == .connectUnary && !state.requestEnded ? only?.count ?? 0 : 0
-    carrier.assembling(changedBy: -deframer.pendingCount - bare)
-    deframer = MessageDeframer(maximumBytes: 0)
+    let held = deframer.pendingCount + bare
+    if held > 0 {
+      carrier.assembling(changedBy: -held)
+      deframer = MessageDeframer(maximumBytes: 0)
+    }
     only = nil
   }
 

@@ -43,6 +43,21 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
     var isAnswered = false
     /// Of a pending reply: to be done if the call ends without its answer.
     var onCancel: (@Sendable () -> Void)?
+    private(set) var held: Exchange?
+
+    /// Made when it is first needed: most calls are answered without.
+    var exchange: Exchange {
+      mutating get {
+        if let held { return held }
+        let made = Exchange()
+        held = made
+        return made
+      }
+    }
+  }
+
+  /// What passes between the handler of a stream, or one with a task, and the loop.
+  final class Exchange {
     /// Response bytes sent by the handler and not yet taken by the peer.
     var unsent = 0
     var writer: CheckedContinuation<Void, any Error>?
@@ -54,6 +69,8 @@ final class ServerCall: WheelEntry, @unchecked Sendable {
     var inflated = 0
     var headerFields = Metadata()
     var trailerFields = Metadata()
+
+    var hasMetadata: Bool { !headerFields.isEmpty || !trailerFields.isEmpty }
   }
   let shared = Mutex(Shared())
 
@@ -226,8 +243,8 @@ extension ServerCall {
   /// The message before is no longer held; `count` bytes of the present one are.
   func keepInflated(_ count: Int) {
     let before = shared.withLock { shared in
-      defer { shared.inflated = count }
-      return shared.inflated
+      defer { shared.exchange.inflated = count }
+      return shared.exchange.inflated
     }
     loop.server.inflater.release(before)
   }
@@ -243,7 +260,7 @@ extension ServerCall {
       try await withCheckedThrowingContinuation { continuation in
         let result: Result<Taken, any Error> = shared.withLock { shared in
           let taken = Result { try shared.take() }
-          if case .success(.later) = taken { shared.reader = continuation }
+          if case .success(.later) = taken { shared.exchange.reader = continuation }
           return taken
         }
         switch result {
@@ -263,16 +280,16 @@ extension ServerCall {
     let limit = loop.server.configuration.limits.queuedBytesPerStream
     let mustWait = try shared.withLock { shared in
       guard !shared.isOver else { throw CancellationError() }
-      shared.unsent += bytes.count + 5
-      return shared.unsent > limit
+      shared.exchange.unsent += bytes.count + 5
+      return shared.exchange.unsent > limit
     }
     loop.enqueue(.message(self, bytes))
     guard mustWait else { return }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         let (isOver, isDrained) = shared.withLock { shared in
-          let isDrained = shared.unsent <= limit / 2
-          if !shared.isOver, !isDrained { shared.writer = continuation }
+          let isDrained = shared.exchange.unsent <= limit / 2
+          if !shared.isOver, !isDrained { shared.exchange.writer = continuation }
           return (shared.isOver, isDrained)
         }
         if isOver {
@@ -295,9 +312,9 @@ extension ServerCall {
     else { return }
     shared.withLock { shared in
       if trailing {
-        shared.trailerFields.entries.append(entry)
+        shared.exchange.trailerFields.entries.append(entry)
       } else {
-        shared.headerFields.entries.append(entry)
+        shared.exchange.headerFields.entries.append(entry)
       }
     }
   }
@@ -306,34 +323,46 @@ extension ServerCall {
   ///
   /// - Parameter isAnswered: by its handler, which therefore is not told of the end.
   func end(isAnswered: Bool = false) {
-    let (writer, reader, onCancel) = shared.withLock { shared in
+    let (mayWait, onCancel) = shared.withLock { shared in
       shared.isOver = true
       shared.isAnswered = isAnswered
+      defer { shared.onCancel = nil }
+      return (shared.held != nil, shared.onCancel)
+    }
+    if mayWait { wakeWithError() }
+    if !isAnswered { onCancel?() }
+  }
+
+  private func wakeWithError() {
+    let (writer, reader) = shared.withLock { shared in
       defer {
-        shared.writer = nil
-        shared.reader = nil
-        shared.onCancel = nil
+        shared.exchange.writer = nil
+        shared.exchange.reader = nil
       }
-      return (shared.writer, shared.reader, shared.onCancel)
+      return (shared.exchange.writer, shared.exchange.reader)
     }
     writer?.resume(throwing: CancellationError())
     reader?.resume(throwing: CancellationError())
-    if !isAnswered { onCancel?() }
   }
 }
 
 extension ServerCall.Shared {
   fileprivate mutating func take() throws -> ServerCall.Taken {
-    if nextRequest < requests.count {
-      let request = requests[nextRequest]
-      nextRequest += 1
-      if nextRequest == requests.count {
-        requests.removeAll(keepingCapacity: true)
-        nextRequest = 0
-      }
-      return .now(request)
-    }
+    if let request = exchange.next() { return .now(request) }
     guard !isOver else { throw CancellationError() }
-    return requestsEnded ? .now(nil) : .later
+    return exchange.requestsEnded ? .now(nil) : .later
+  }
+}
+
+extension ServerCall.Exchange {
+  fileprivate func next() -> ServerCall.Request? {
+    guard nextRequest < requests.count else { return nil }
+    let request = requests[nextRequest]
+    nextRequest += 1
+    if nextRequest == requests.count {
+      requests.removeAll(keepingCapacity: true)
+      nextRequest = 0
+    }
+    return request
   }
 }

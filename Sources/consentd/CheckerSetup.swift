@@ -4,6 +4,7 @@ import ConsentServer
 import ConsentStore
 import Foundation
 import Logging
+import RPCServer
 
 /// Makes the checker, tells of it in the log and lets it read the registers ahead.
 enum CheckerSetup {
@@ -12,9 +13,9 @@ enum CheckerSetup {
     indexedImages: Int, metrics: Metrics
   ) -> Checker {
     let logger = Logger(label: "consentd.checking")
-    let options = Checker.Options(indexedImages: indexedImages)
     let checker = Checker(
-      store: store, clock: clock, options: options, mutant: mutant(logger)
+      store: store, clock: clock, options: Checker.Options(indexedImages: indexedImages),
+      mutant: mutant(logger), together: AnswersTogether.give
     ) { report in
       if case .logged(let decisions, let rounds) = report {
         metrics.logged(decisions: decisions, rounds: rounds)

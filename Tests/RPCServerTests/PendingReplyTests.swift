@@ -75,6 +75,45 @@ private typealias Reply = PendingReply<Google_Protobuf_StringValue>
     }
   }
 
+  /// With an error among them.
+  @Test func answersGivenTogetherReachEachItsCall() async throws {
+    let held = Mutex<[(String, Reply)]>([])
+    let isFull = Signal()
+    let count = 40
+    let method = RPCMethod.pendingUnary("/t.S/Ask") { (request: Text, _, reply: Reply) in
+      let waiting = held.withLock { held in
+        held.append((request.value, reply))
+        return held.count
+      }
+      if waiting == count { isFull.give() }
+    }
+    try await withServer([method]) { client, server in
+      let calls = (0..<count).map { number in
+        Task { try await client.unary("/t.S/Ask", Text("\(number)"), returning: Text.self) }
+      }
+      await isFull.wait()
+      let replies = held.withLock { held in
+        defer { held = [] }
+        return held
+      }
+      AnswersTogether.give {
+        for (text, reply) in replies {
+          switch text {
+          case "7": reply.fail(RPCError(.aborted, "seven"))
+          default: reply.answer { Text(text) }
+          }
+        }
+        #expect(server.statistics.callsInFlight == count)
+      }
+      for (number, call) in calls.enumerated() where number != 7 {
+        let reply = try await call.value
+        #expect(reply.value == "\(number)")
+      }
+      let error = await #expect(throws: RPCClientError.self) { try await calls[7].value }
+      #expect(error?.code == .aborted)
+    }
+  }
+
   @Test(arguments: [false, true])
   func whatComesAfterTheFirstAnswerIsIgnored(isLater: Bool) async throws {
     let method = RPCMethod.pendingUnary("/t.S/Ask") { (_: Text, _, reply: Reply) in

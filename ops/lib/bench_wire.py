@@ -1,9 +1,10 @@
 """The wire alone: a unary call beside nghttpd's static file and a C++ gRPC echo.
 
 One server at a time on one core, the load client on another. Three kinds of handler are measured:
-`inline` is a plain function on the connection's loop, `pending` begins there and is answered by
-another thread, with what else came meanwhile, `task` is a task on the shared pool of threads.
-nghttpd answers two frames; with a trailer, three, as every gRPC server does.
+`inline` is a plain function on the connection's loop; `pending` begins there and is answered from
+another thread 200 microseconds later, with what else came meanwhile, as a check is by its batch;
+`task` is a task on the shared pool of threads. nghttpd answers two frames; with a trailer, three, as
+every gRPC server does.
 """
 
 import argparse

@@ -25,17 +25,18 @@ extension Metrics {
 
   private static func calls(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {
     text.family("consentd_rpcs_total", .counter, "Calls finished, by method and status.")
-    let calls = board.calls.sorted {
-      ($0.key.method, $0.key.code.connectName) < ($1.key.method, $1.key.code.connectName)
-    }
-    for (key, count) in calls {
-      text.sample(
-        "consentd_rpcs_total", [("method", key.method), ("code", key.code.connectName)],
-        "\(count)")
+    let methods = board.calls.values.sorted { $0.name < $1.name }
+    let codes = RPCCode.allCases.sorted { $0.connectName < $1.connectName }
+    for calls in methods {
+      for code in codes where calls.codes[Int(code.rawValue)] > 0 {
+        text.sample(
+          "consentd_rpcs_total", [("method", calls.name), ("code", code.connectName)],
+          "\(calls.codes[Int(code.rawValue)])")
+      }
     }
     text.family("consentd_rpc_seconds", .histogram, "Time from headers to the end of a call.")
-    for (method, histogram) in board.latency.sorted(by: { $0.key < $1.key }) {
-      text.histogram("consentd_rpc_seconds", [("method", method)], histogram)
+    for calls in methods {
+      text.histogram("consentd_rpc_seconds", [("method", calls.name)], calls.latency)
     }
     text.one(
       "consentd_rpcs_in_flight", .gauge, "Handlers running now.", readings.server.callsInFlight)

@@ -9,14 +9,26 @@ import Synchronization
 /// Counts what the service does. `Metrics+Text` tells it. No label holds patient data: methods,
 /// codes, kinds and organization ids only.
 public final class Metrics: Sendable {
-  struct Key: Hashable {
-    var method: String
-    var code: RPCCode
+  /// The finished calls of one method.
+  struct Calls {
+    /// `nil` for paths that name none. Held, since it is counted by its identity.
+    let method: RPCMethod.Info?
+    /// By the number of the code.
+    var codes = [UInt64](repeating: 0, count: RPCCode.allCases.count)
+    var latency = Histogram()
+
+    // Paths that name no method are the caller's to choose; one name stands for all of them.
+    var name: String { method?.path ?? "unknown" }
+
+    mutating func add(_ code: Int, nanoseconds: UInt64) {
+      if codes.indices.contains(code) { codes[code] &+= 1 }
+      latency.add(nanoseconds: nanoseconds)
+    }
   }
 
   struct Board {
-    var calls: [Key: UInt64] = [:]
-    var latency: [String: Histogram] = [:]
+    /// Each call is counted here, so no text is looked up.
+    var calls: [ObjectIdentifier?: Calls] = [:]
     var positions: [OrganizationID: UInt64] = [:]
     var feedLag: [OrganizationID: UInt64] = [:]
     var expiryLag: [OrganizationID: Int64] = [:]
@@ -54,11 +66,11 @@ public final class Metrics: Sendable {
 
   /// For `RPCServerConfiguration.observer`: counts and returns.
   public func count(_ report: RPCServerConfiguration.CallReport) {
-    // Paths that name no method are the caller's to choose; one name stands for all of them.
-    let method = report.method?.path ?? "unknown"
+    let method = report.method
+    let code = Int(report.code.rawValue)
     board.withLock { board in
-      board.calls[Key(method: method, code: report.code), default: 0] &+= 1
-      board.latency[method, default: Histogram()].add(nanoseconds: report.durationNanoseconds)
+      board.calls[method.map(ObjectIdentifier.init), default: Calls(method: method)]
+        .add(code, nanoseconds: report.durationNanoseconds)
     }
   }
 

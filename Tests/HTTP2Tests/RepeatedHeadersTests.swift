@@ -1,0 +1,93 @@
+import HTTP2
+import Testing
+
+/// Header lists of a connection, most of which are those of the call before.
+@Suite struct RepeatedHeadersTests {
+  /// What the server saw of each list that the client sent, in order.
+  private func crossing(
+    _ lists: [HTTP2Fields], pieces: Int? = nil, answersAfter count: Int = 1
+  ) throws -> [HTTP2Fields] {
+    let pair = try Pair(pieces: pieces)
+    var seen: [HTTP2Fields] = []
+    var open: [HTTP2Stream] = []
+    var ok = HTTP2Fields()
+    ok.add(":status", "200")
+    pair.onServerEvent = { event in
+      switch event {
+      case .headers(let stream): seen.append(stream.headers)
+      case .end(let stream):
+        open.append(stream)
+        guard open.count >= count else { return }
+        for stream in open { pair.server.respond(stream, .built(ok), endStream: true) }
+        open = []
+      default: break
+      }
+    }
+    for list in lists {
+      _ = try #require(pair.client.request(.built(list), endStream: true))
+      pair.run()
+    }
+    return seen
+  }
+
+  private func list(_ pairs: [(String, String)]) -> HTTP2Fields {
+    var fields = HTTP2Fields()
+    let head = [(":method", "POST"), (":scheme", "http"), (":path", "/a.B/C"), (":authority", "x")]
+    for (name, value) in head + pairs { fields.add(Array(name.utf8), Array(value.utf8)) }
+    return fields
+  }
+
+  @Test(arguments: [nil, 1, 5] as [Int?])
+  func eachListArrivesAsItWasSent(pieces: Int?) throws {
+    let plain = [("content-type", "application/grpc"), ("te", "trailers")]
+    let lists = [
+      plain, plain, plain + [("x", "1")], plain + [("x", "1")], plain + [("x", "2")], plain,
+      Array(plain.prefix(1)), [], plain,
+      [("te", "trailers"), ("content-type", "application/grpc")],
+      [("tet", "railers"), ("s", "content-type")], plain + [("x", ""), ("x", "")], plain,
+      plain + [("xy", "z")], plain + [("x", "yz")], plain + [("x", "yz")],
+    ].map(list)
+    let seen = try crossing(lists, pieces: pieces)
+    #expect(seen.count == lists.count)
+    for (one, other) in zip(seen, lists) { #expect(one.hasSameBytes(as: other)) }
+  }
+
+  /// A list stays what it is while later ones are compared with it and replace it.
+  @Test func aListIsNotChangedByThoseAfterIt() throws {
+    let seed = UInt64.random(in: 0 ... .max)
+    print("repeated headers: seed \(seed)")
+    var random = Seeded(seed)
+    for _ in 0..<40 {
+      let lists = (0..<30).map { _ in
+        list(
+          (0..<Int.random(in: 0...3, using: &random)).map { _ in
+            (
+              ["a", "b", "ab"].randomElement(using: &random) ?? "a",
+              // Long enough to push others out of the dynamic table now and then.
+              String(
+                repeating: ["1", "2"].randomElement(using: &random) ?? "1",
+                count: [0, 1, 700].randomElement(using: &random) ?? 0)
+            )
+          })
+      }
+      let seen = try crossing(lists, answersAfter: Int.random(in: 1...4, using: &random))
+      #expect(seen.count == lists.count)
+      for (one, other) in zip(seen, lists) {
+        #expect(one.hasSameBytes(as: other), "seed \(seed)")
+      }
+    }
+  }
+}
+
+/// A generator that repeats what it did (SplitMix64).
+private struct Seeded: RandomNumberGenerator {
+  private var state: UInt64
+  init(_ seed: UInt64) { state = seed }
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
