@@ -1,5 +1,6 @@
 import ConsentCore
 import ConsentStore
+import EventFeed
 import Foundation
 import RPCServer
 import RPCWire
