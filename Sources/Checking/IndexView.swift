@@ -90,6 +90,12 @@ final class IndexView: FactReader {
   func batches(
     of log: ID<DecisionLog>, _ range: Range<UInt64>, _ body: (LogBatch) throws -> Void
   ) throws { throw NotAtHand() }
+  func useReports(of images: Set<ImageKey>, _ period: Range<Instant>) throws -> [UseReport] {
+    throw NotAtHand()
+  }
+  func disclosures(of patients: Set<PatientID>, _ period: Range<Instant>) throws -> [Disclosure] {
+    throw NotAtHand()
+  }
   func decision(_ id: DecisionID) throws -> LoggedDecision? { throw NotAtHand() }
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
     throw NotAtHand()

@@ -46,6 +46,12 @@ public protocol ConsentStore: Sendable {
     _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
   ) async throws -> AppendOutcome
 
+  /// See `FactReader.countUses`; for a caller who wants nothing else.
+  func countUses(
+    _ organization: OrganizationID, under grants: Set<GrantID>, below position: UInt64?,
+    notice: Instant
+  ) async throws -> UseCount
+
   /// Organizations served by this store.
   func organizations() async throws -> [OrganizationSettings]
 
@@ -56,6 +62,17 @@ public protocol ConsentStore: Sendable {
   func probe() async throws
 
   func close() async
+}
+
+extension ConsentStore {
+  public func countUses(
+    _ organization: OrganizationID, under grants: Set<GrantID>, below position: UInt64?,
+    notice: Instant
+  ) async throws -> UseCount {
+    try await read(organization) { reader in
+      try reader.countUses(under: grants, below: position, notice: notice)
+    }
+  }
 }
 
 /// One organization: the covered entity, the isolation boundary.

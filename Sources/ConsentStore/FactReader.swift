@@ -56,6 +56,11 @@ public protocol FactReader: LogReader {
   func patients(identifiedBy identifier: Identifier) throws -> [PatientID]
   func patients(name: String, birthDate: LocalDay?) throws -> [PatientID]
 
+  /// What was reported of uses of the images, and disclosures of the patients that were recorded by
+  /// hand; in order of (instant, id).
+  func useReports(of images: Set<ImageKey>, _ period: Range<Instant>) throws -> [UseReport]
+  func disclosures(of patients: Set<PatientID>, _ period: Range<Instant>) throws -> [Disclosure]
+
   func decision(_ id: DecisionID) throws -> LoggedDecision?
   /// Logged decisions in order of decision time, filtered; for reliance, denials and overrides.
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision]
@@ -88,6 +93,7 @@ public protocol FactWriter: FactReader {
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision]
   /// What was done, or not, after a decision; of a group one report for each image, all at once.
   func put(useReports: [UseReport]) throws
+  func put(disclosure: Disclosure) throws
 }
 
 /// What is known of a patient as a person: stored encrypted, never logged, never in events.

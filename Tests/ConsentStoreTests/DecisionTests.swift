@@ -169,4 +169,48 @@ import Testing
     // Nothing of what was refused is there.
     _ = try await put([ids[1], ids[2]])
   }
+
+  @Test(arguments: Backend.allCases)
+  func useReportsAndDisclosuresAreReadByWhomTheyAreAboutAndWhen(backend: Backend) async throws {
+    let bench = try await backend.open()
+    let start = bench.clock.now()
+    let patients: [PatientID] = [random(), random()]
+    let reports = (0..<6).map { number in
+      UseReport(
+        id: ID(high: 1, low: UInt64(number)), decision: nil, image: Build.key(number % 3),
+        use: .education, audience: .external, channel: .publication,
+        actor: Actor(user: Identifier(system: "urn:staff", value: "7"), role: .educator),
+        recipient: nil, happened: start.plus(hours: Int64(number / 2)), wasUsed: number != 2,
+        note: "n")
+    }
+    let disclosures = (0..<4).map { number in
+      Disclosure(
+        id: random(), patient: patients[number % 2], images: [Build.key(number)],
+        disclosed: SignedTime(day: LocalDay(daysSince1970: 20_000)),
+        at: start.plus(hours: Int64(number)), recipient: Party(kind: .person, identifier: nil),
+        information: "i", purpose: "p", ground: .impermissible, paragraph: nil)
+    }
+    try await bench.write { writer in
+      try writer.put(useReports: reports)
+      for disclosure in disclosures { try writer.put(disclosure: disclosure) }
+      return []
+    }
+    let span = start..<start.plus(hours: 2)
+    let found = try await bench.read { reader in
+      (
+        try reader.useReports(of: [Build.key(0), Build.key(1)], span),
+        try reader.disclosures(of: [patients[0]], span),
+        try reader.disclosures(of: Set(patients), .distantPast ..< .distantFuture)
+      )
+    }
+    #expect(found.0 == [reports[0], reports[1], reports[3]])
+    #expect(found.1 == [disclosures[0]])
+    #expect(found.2 == disclosures)
+    await #expect(throws: InvalidChange.self) {
+      try await bench.write { writer in
+        try writer.put(disclosure: disclosures[0])
+        return []
+      }
+    }
+  }
 }

@@ -66,7 +66,7 @@ import Testing
     "feed", "feed_event", "patient_version", "image_version", "instrument", "consent_grant",
     "grant_end", "revocation", "idempotency", "decision_log", "decision_log_batch", "data_key",
     "patient_identity", "schema_migration", "policy", "use_report", "proof_log", "proof_log_batch",
-    "decision_lookup", "proof_log_subtree",
+    "decision_lookup", "proof_log_subtree", "disclosure",
   ])
   func nothingRecordedCanBeChangedOrDeletedByTheServer(table: String) {
     let key = table == "schema_migration" ? "version = 0" : "organization_id = gen_random_uuid()"

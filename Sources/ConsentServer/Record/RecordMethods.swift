@@ -38,9 +38,7 @@ extension ConsentService {
         Consent_V1_GetDocumentResponse.self),
       unary(service + "RecordDeidentification", Self.recordDeidentification),
       unary(service + "WithdrawDeidentification", Self.withdrawDeidentification),
-      unimplemented(
-        service + "RecordDisclosure", Consent_V1_RecordDisclosureRequest.self,
-        Consent_V1_RecordDisclosureResponse.self),
+      unary(service + "RecordDisclosure", Self.recordDisclosure),
       unimplemented(
         service + "ReviewOverride", Consent_V1_ReviewOverrideRequest.self,
         Consent_V1_ReviewOverrideResponse.self),

@@ -19,6 +19,7 @@ extension Consent_V1_DeclareExpiryEventRequest: RecordingRequest {}
 extension Consent_V1_ResolveExpiryEventRequest: RecordingRequest {}
 extension Consent_V1_RecordDeidentificationRequest: RecordingRequest {}
 extension Consent_V1_WithdrawDeidentificationRequest: RecordingRequest {}
+extension Consent_V1_RecordDisclosureRequest: RecordingRequest {}
 extension Consent_V1_SetPolicyRequest: RecordingRequest {}
 
 extension Consent_V1_RegisterPatientResponse: PositionedResponse {}
@@ -38,6 +39,7 @@ extension Consent_V1_DeclareExpiryEventResponse: PositionedResponse {}
 extension Consent_V1_ResolveExpiryEventResponse: PositionedResponse {}
 extension Consent_V1_RecordDeidentificationResponse: PositionedResponse {}
 extension Consent_V1_WithdrawDeidentificationResponse: PositionedResponse {}
+extension Consent_V1_RecordDisclosureResponse: PositionedResponse {}
 extension Consent_V1_SetPolicyResponse: PositionedResponse {}
 extension Consent_V1_FindPatientsResponse: PositionedResponse {}
 extension Consent_V1_GetPatientHistoryResponse: PositionedResponse {}

@@ -25,8 +25,9 @@ extension ConsentService {
         let trial = try RevocationTrial(request, id: id, reader: reader, calendar: calendar)
         var response = trial.response(to: caller)
         response.revocationID = ""
-        try response.count(
-          under: trial.revocation.grants, below: nil, notice: trial.revocation.received, in: reader)
+        response.tell(
+          try reader.countUses(
+            under: Set(trial.revocation.grants), below: nil, notice: trial.revocation.received))
         return response
       }
     }
@@ -36,44 +37,45 @@ extension ConsentService {
       try recording.writer.append(trial.outcome.change)
       return trial.response(to: caller)
     }
-    return try await service.store.read(caller.organization) { reader in
-      var counted = response
-      guard let revoked = try response.revoked(by: request, in: reader) else { return counted }
-      // No decision is taken between the positions of one commit: below the answer's position and
-      // below the revocation's is the same.
-      try counted.count(
-        under: revoked.grants, below: response.position.position, notice: revoked.received,
-        in: reader)
-      return counted
+    guard let revoked = try await service.revoked(response, by: request, caller) else {
+      return response
+    }
+    // No decision is taken between the positions of one commit: below the answer's position and
+    // below the revocation's is the same.
+    var counted = response
+    counted.tell(
+      try await service.store.countUses(
+        caller.organization, under: Set(revoked.grants), below: response.position.position,
+        notice: revoked.received))
+    return counted
+  }
+
+  /// The grants that the revocation names and when it was received: from the answer where that tells
+  /// both, which saves reading the patient's records again.
+  private func revoked(
+    _ response: Consent_V1_RevokeResponse, by request: Consent_V1_RevokeRequest,
+    _ caller: Principal
+  ) async throws -> (grants: [GrantID], received: Instant)? {
+    if response.binds, response.hasBindsFrom {
+      let received = request.hasReceivedAt ? request.receivedAt : response.bindsFrom
+      return (
+        (response.revokedGrantIds + response.endedGrantIds).compactMap { GrantID($0) },
+        Instant(microseconds: received.seconds * 1_000_000 + Int64(received.nanos / 1_000))
+      )
+    }
+    guard let id = RecordID(response.revocationID) else { return nil }
+    let reference = RecordReference(kind: .revocation, id: id)
+    return try await store.read(caller.organization) { reader in
+      guard case .revocation(let found)? = try reader.facts(of: reference).find(reference) else {
+        return nil
+      }
+      return (found.grants, found.received)
     }
   }
 }
 
 extension Consent_V1_RevokeResponse {
-  /// The grants that the revocation names and when it was received: from the answer where that tells
-  /// both, which saves reading the patient's records again.
-  fileprivate func revoked(
-    by request: Consent_V1_RevokeRequest, in reader: any FactReader
-  ) throws -> (grants: [GrantID], received: Instant)? {
-    if binds, hasBindsFrom {
-      let received = request.hasReceivedAt ? request.receivedAt : bindsFrom
-      return (
-        (revokedGrantIds + endedGrantIds).compactMap { GrantID($0) },
-        Instant(microseconds: received.seconds * 1_000_000 + Int64(received.nanos / 1_000))
-      )
-    }
-    guard let id = RecordID(revocationID) else { return nil }
-    let reference = RecordReference(kind: .revocation, id: id)
-    guard case .revocation(let found)? = try reader.facts(of: reference).find(reference) else {
-      return nil
-    }
-    return (found.grants, found.received)
-  }
-
-  fileprivate mutating func count(
-    under grants: [GrantID], below position: UInt64?, notice: Instant, in reader: any FactReader
-  ) throws {
-    let count = try reader.countUses(under: Set(grants), below: position, notice: notice)
+  fileprivate mutating func tell(_ count: UseCount) {
     relianceCount = UInt64(clamping: count.uses)
     usedAfterNoticeCount = UInt64(clamping: count.afterNotice)
     countsAreLowerBounds = !count.isWhole

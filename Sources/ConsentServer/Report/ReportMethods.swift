@@ -14,9 +14,7 @@ extension ConsentService {
       unary(service + "Reliance", Self.reliance),
       unary(service + "LateEntries", Self.lateEntries),
       unary(service + "WhatIf", Self.whatIf),
-      unimplemented(
-        service + "AccountingOfDisclosures", Consent_V1_AccountingOfDisclosuresRequest.self,
-        Consent_V1_AccountingOfDisclosuresResponse.self),
+      unary(service + "AccountingOfDisclosures", Self.accountingOfDisclosures),
     ]
   }
 

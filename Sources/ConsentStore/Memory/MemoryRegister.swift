@@ -30,6 +30,7 @@ struct MemoryRegister: Sendable {
   var identities: [PatientID: PatientIdentity] = [:]
   var logged: [LoggedDecision] = []
   var useReports: [UseReport] = []
+  var disclosures: [Disclosure] = []
   var log: LogState
   var logSigner: LogSigner?
 

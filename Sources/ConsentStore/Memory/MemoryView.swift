@@ -193,6 +193,25 @@ final class MemoryView: FactWriter {
     return logged
   }
 
+  func useReports(of images: Set<ImageKey>, _ period: Range<Instant>) throws -> [UseReport] {
+    register.useReports.filter { images.contains($0.image) && period.contains($0.happened) }
+      .sorted { ($0.happened, $0.id) < ($1.happened, $1.id) }
+  }
+
+  func disclosures(
+    of patients: Set<PatientID>, _ period: Range<Instant>
+  ) throws -> [Disclosure] {
+    register.disclosures.filter { patients.contains($0.patient) && period.contains($0.at) }
+      .sorted { ($0.at, $0.id) < ($1.at, $1.id) }
+  }
+
+  func put(disclosure: Disclosure) throws {
+    guard !register.disclosures.contains(where: { $0.id == disclosure.id }) else {
+      throw InvalidChange("the disclosure is recorded already")
+    }
+    register.disclosures.append(disclosure)
+  }
+
   func put(useReports: [UseReport]) throws {
     var recorded = Set(register.useReports.map(\.id))
     guard useReports.allSatisfy({ recorded.insert($0.id).inserted }) else {

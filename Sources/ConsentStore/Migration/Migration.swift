@@ -26,5 +26,6 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 8, name: "proof_log", sql: PackageResources._008_proof_log_sql),
     Migration(
       version: 9, name: "decision_lookup", sql: PackageResources._009_decision_lookup_sql),
+    Migration(version: 10, name: "disclosure", sql: PackageResources._010_disclosure_sql),
   ]
 }

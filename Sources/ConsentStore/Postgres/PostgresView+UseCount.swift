@@ -1,4 +1,4 @@
-internal import ConsentCore
+public import ConsentCore
 internal import Postgres
 
 extension PostgresView {
@@ -10,9 +10,7 @@ extension PostgresView {
   ) throws -> UseCount {
     let filter = DecisionFilter(positionUntil: position, effect: .permit, usesOnly: true)
     let results = try connection.pipeline { pipeline in
-      try pipeline.execute(.notLookedUp, id)
-      try pipeline.execute(.lookedUpUses, id, grants.map { LookupKey.of($0) })
-      try pipeline.execute(.hasUnpacked, id)
+      try Uses.ask(id, grants, in: &pipeline)
     }
     let rest = try NotLookedUp(results.result(0).single())
     var uses = Uses(grants: grants, filter: filter, notice: notice)
@@ -35,6 +33,43 @@ extension PostgresView {
   private static let mostBytesToCount: Int64 = 256 << 10
 }
 
+extension PostgresConsentStore {
+  /// In one round trip if everything is looked up, as it mostly is.
+  public func countUses(
+    _ organization: OrganizationID, under grants: Set<GrantID>, below position: UInt64?,
+    notice: Instant
+  ) async throws -> UseCount {
+    let counted: UseCount?
+    do {
+      counted = try await reads.run { connection in
+        let results = try connection.pipelinedTransaction(
+          isolation: .repeatableRead, readOnly: true
+        ) { pipeline in
+          _ = try TransactionEntry.enter(&pipeline, organization)
+          try Uses.ask(organization, grants, in: &pipeline)
+        }
+        try TransactionEntry.checkEntered(results.result(0))
+        let isAll =
+          try PostgresView.NotLookedUp(results.result(1).single()) == nil
+          && !results.result(3).single().get(0, as: Bool.self)
+        guard isAll else { return nil }
+        let filter = DecisionFilter(positionUntil: position, effect: .permit, usesOnly: true)
+        var uses = Uses(grants: grants, filter: filter, notice: notice)
+        try uses.add(lookedUp: results.result(2))
+        return uses.count
+      }
+    } catch let error as PostgresError where error.isRetryable {
+      counted = nil
+    } catch {
+      throw StoreFailure.public(error)
+    }
+    if let counted { return counted }
+    return try await read(organization) { reader in
+      try reader.countUses(under: grants, below: position, notice: notice)
+    }
+  }
+}
+
 /// Uses as they are counted.
 private struct Uses {
   let grants: Set<GrantID>
@@ -48,6 +83,16 @@ private struct Uses {
     self.grants = grants
     self.filter = filter
     self.notice = notice
+  }
+
+  /// Three statements: what is not looked up, what is, and whether there are decisions of the time
+  /// before logs were packed.
+  static func ask(
+    _ organization: OrganizationID, _ grants: Set<GrantID>, in pipeline: inout PostgresPipeline
+  ) throws {
+    try pipeline.execute(.notLookedUp, organization)
+    try pipeline.execute(.lookedUpUses, organization, grants.map { LookupKey.of($0) })
+    try pipeline.execute(.hasUnpacked, organization)
   }
 
   mutating func add(lookedUp page: PostgresResult) throws {
@@ -81,19 +126,23 @@ private struct Uses {
 private let useRowLimit = 2_000
 
 extension PostgresStatement {
-  /// As many rows as stay within 2 MB, and how many there are, up to one more than the limit.
+  /// As many rows as stay within 2 MB, and how many there are, up to one more than the limit. A key
+  /// at a time, each a look at the table's one index whatever the planner knows of the table.
   fileprivate static let lookedUpUses = PostgresStatement(
     name: "looked_up_uses",
     sql: """
       SELECT decided_from, log_id, first_leaf, entries, total
       FROM (
         SELECT decided_from, log_id, first_leaf, entries, count(*) OVER () AS total,
-          sum(octet_length(entries)) OVER (ORDER BY key, decided_from, log_id, first_leaf)
+          sum(octet_length(entries)) OVER (ROWS UNBOUNDED PRECEDING)
             - octet_length(entries) AS before
         FROM (
-          SELECT key, decided_from, log_id, first_leaf, entries FROM decision_lookup
-          WHERE organization_id = $1 AND key = ANY($2)
-          ORDER BY key, decided_from, log_id, first_leaf LIMIT \(useRowLimit + 1)
+          SELECT found.* FROM unnest($2::uuid[]) AS asked (key)
+          CROSS JOIN LATERAL (
+            SELECT decided_from, log_id, first_leaf, entries FROM decision_lookup
+            WHERE organization_id = $1 AND key = asked.key
+            ORDER BY decided_from, log_id, first_leaf LIMIT \(useRowLimit + 1)) found
+          LIMIT \(useRowLimit + 1)
         ) page
       ) sized
       WHERE before < 2097152

@@ -107,7 +107,13 @@ final class PostgresView: FactWriter {
   }
 
   func nextDue(after instant: Instant) throws -> Instant? {
-    try connection.execute(.nextDue, id, instant).single().get(0)
+    // Planning it takes several times as long as running it, and it is asked after every change.
+    let results = try connection.pipeline { pipeline in
+      try pipeline.execute(.planOnce)
+      try pipeline.execute(.nextDue, id, instant)
+    }
+    _ = try results.result(0)
+    return try results.result(1).single().get(0)
   }
 
   func grantEnds(of grants: [GrantID]) throws -> [GrantEnd] {

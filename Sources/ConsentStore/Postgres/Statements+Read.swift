@@ -118,6 +118,10 @@ extension PostgresStatement {
       SELECT patient_id FROM due_candidate WHERE organization_id = $1 AND due <= $2
       GROUP BY patient_id ORDER BY min(due), patient_id LIMIT $3
       """)
+  /// From here to the end of the transaction.
+  static let planOnce = PostgresStatement(
+    name: "plan_once",
+    sql: "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true)")
   static let nextDue = PostgresStatement(
     name: "next_due",
     sql: "SELECT min(due) FROM due_candidate WHERE organization_id = $1 AND due > $2")

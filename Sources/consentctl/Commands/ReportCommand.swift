@@ -4,8 +4,9 @@ import Foundation
 
 struct ReportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Consent coverage and grants that end soon.",
-    subcommands: [CoverageCommand.self, ExpiringCommand.self])
+    commandName: "report",
+    abstract: "Consent coverage, grants that end soon, accounting of disclosures.",
+    subcommands: [CoverageCommand.self, ExpiringCommand.self, AccountingCommand.self])
 }
 
 /// How a report is printed.
@@ -147,6 +148,48 @@ struct ExpiringCommand: AsyncParsableCommand {
               row.grant.effectiveUntil.iso8601, row.patientID,
               row.grant.terms.uses.map(Words.word).joined(separator: " "),
               String(row.imageCount), String(row.uncoveredCount), row.grant.grantID,
+            ])
+          }
+          request.pageToken = page.nextPageToken
+        } while !request.pageToken.isEmpty
+      }
+      guard !server.json else { return }
+      print(format.csv ? table.csv() : table.text())
+    }
+  }
+}
+
+struct AccountingCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "accounting",
+    abstract: "One patient's disclosures of six years, as 45 CFR 164.528 asks for.",
+    discussion: "Example:\n  consentctl report accounting 5f0c… --csv")
+
+  @Argument(help: "The patient id.") var patient: String
+  @OptionGroup var format: ReportFormat
+  @OptionGroup var server: ServerOptions
+
+  func run() async throws {
+    try await reporting {
+      var request = Consent_V1_AccountingOfDisclosuresRequest()
+      request.patient.patientID = patient
+      request.pageSize = 500
+      var table = Table(columns: ["DISCLOSED", "RECIPIENT", "ADDRESS", "WHAT", "PURPOSE", "SOURCE"])
+      try await server.connected(as: .reporter) { connection in
+        repeat {
+          let page: Consent_V1_AccountingOfDisclosuresResponse = try await connection.unary(
+            "ReportService/AccountingOfDisclosures", request)
+          for line in page.lines {
+            if server.json { print(try line.json()) }
+            let day = line.disclosed.localDay
+            table.rows.append([
+              line.disclosed.time.map { time in
+                if case .instant(let instant) = time { return instant.iso8601 }
+                return "\(day.year)-\(day.month)-\(day.day)"
+              } ?? "",
+              line.recipient.hasName ? line.recipient.name : line.recipient.identifier.value,
+              line.recipient.address, line.information, line.purpose,
+              line.decisionID.isEmpty ? line.record.id : line.decisionID,
             ])
           }
           request.pageToken = page.nextPageToken
