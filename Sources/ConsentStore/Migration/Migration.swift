@@ -24,5 +24,7 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 6, name: "decision_log", sql: PackageResources._006_decision_log_sql),
     Migration(version: 7, name: "row_security", sql: PackageResources._007_row_security_sql),
     Migration(version: 8, name: "proof_log", sql: PackageResources._008_proof_log_sql),
+    Migration(
+      version: 10, name: "log_compression", sql: PackageResources._010_log_compression_sql),
   ]
 }
