@@ -54,7 +54,10 @@ final class OrganizationChecker: Sendable {
     self.options = options
     self.deviation = deviation
     self.report = report
-    state = Mutex(State(index: FactIndex(limit: options.indexedImages, deviation: deviation)))
+    state = Mutex(
+      State(
+        index: FactIndex(
+          limit: options.indexedImages, prepared: options.preparedImages, deviation: deviation)))
   }
 
   var indexed: (images: Int, position: UInt64) {
