@@ -23,9 +23,9 @@ public final class Checker: Sendable {
     public var preloadPage: Int
 
     public init(
-      indexedImages: Int = 2_000_000, preparedImages: Int = 32_768, queueLimit: Int = 10_000,
+      indexedImages: Int = 2_000_000, preparedImages: Int = 65_536, queueLimit: Int = 10_000,
       batchLimit: Int = 512,
-      preloadPage: Int = 64
+      preloadPage: Int = 256
     ) {
       self.indexedImages = indexedImages
       self.preparedImages = preparedImages

@@ -50,6 +50,8 @@ struct FactIndex {
     var whole: [ImageDigest: FactPart.Image] = [:]
     /// The first of its rows.
     var first = ImageTable.none
+    /// The row whose case was made last: those of the others are mostly like it.
+    var preparedLast = ImageTable.none
     var sources: Set<ImageDigest> = []
     /// In `order`.
     var place: Int
@@ -78,6 +80,7 @@ struct FactIndex {
       return known.key == key ? known : nil
     }
     guard let image = prepare(key, number) else { return nil }
+    circles[Int(images[number].circle.number)]?.preparedLast = number
     let (place, gone) = cases.insert(image, of: number)
     if let gone { images[gone].prepared = ImageTable.none }
     images[number].prepared = place
@@ -87,13 +90,20 @@ struct FactIndex {
   private func prepare(_ key: ImageKey, _ number: UInt32) -> ImageCase? {
     let row = images[number]
     guard let circle = circles[Int(row.circle.number)] else { return nil }
-    var facts = circle.shared
-    if row.form != ImageTable.whole {
-      facts.images = [circle.forms[Int(row.form)].record(key, row, of: circle.patients[0])]
-    } else {
+    guard row.form != ImageTable.whole else {
       guard let image = circle.whole[row.digest], image.key == key else { return nil }
-      facts = FactPart(patients: circle.patients, shared: facts, images: []).facts(of: image)
+      let part = FactPart(patients: circle.patients, shared: circle.shared, images: [])
+      return ImageCase(key, facts: part.facts(of: image))
     }
+    let image = circle.forms[Int(row.form)].record(key, row, of: circle.patients[0])
+    if circle.preparedLast != ImageTable.none,
+      images[circle.preparedLast].prepared != ImageTable.none,
+      let like = ImageCase(like: cases[images[circle.preparedLast].prepared], of: image)
+    {
+      return like
+    }
+    var facts = circle.shared
+    facts.images = [image]
     return ImageCase(key, facts: facts)
   }
 
