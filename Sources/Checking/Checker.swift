@@ -11,8 +11,10 @@ internal import Synchronization
 /// the arrival; or it was taken at a head that was read after the arrival.
 public final class Checker: Sendable {
   public struct Options: Sendable {
-    /// The most images an organization's index holds; about a kilobyte each.
+    /// The most images an organization's index holds.
     public var indexedImages: Int
+    /// Of these, how many are kept ready to be decided on; some kilobytes each.
+    public var preparedImages: Int
     /// Calls of one organization that may wait.
     public var queueLimit: Int
     /// Calls that share a batch, so that none waits long for the others.
@@ -21,10 +23,12 @@ public final class Checker: Sendable {
     public var preloadPage: Int
 
     public init(
-      indexedImages: Int = 500_000, queueLimit: Int = 10_000, batchLimit: Int = 512,
-      preloadPage: Int = 64
+      indexedImages: Int = 2_000_000, preparedImages: Int = 65_536, queueLimit: Int = 10_000,
+      batchLimit: Int = 512,
+      preloadPage: Int = 256
     ) {
       self.indexedImages = indexedImages
+      self.preparedImages = preparedImages
       self.queueLimit = queueLimit
       self.batchLimit = batchLimit
       self.preloadPage = preloadPage

@@ -3,8 +3,8 @@ internal import ConsentStore
 
 /// The facts of one organization's images, as known at one position of its feed.
 ///
-/// INVARIANT: every entry is what `facts(images:)` would read at `applied`, but for the position in
-/// it. Rows of the feed are applied in order, each exactly once and bound to its history by its
+/// INVARIANT: what it holds of an image decides every question about it as what `facts(images:)` reads
+/// at `applied` does. Rows of the feed are applied in order, each exactly once and bound to its history by its
 /// chain; what a row concerns is dropped and read again when it is asked for.
 ///
 /// A value without locks, threads or clocks: its owner has those.
@@ -16,14 +16,18 @@ struct FactIndex {
   /// Moves when everything is dropped and another history begins.
   private(set) var generation: UInt64 = 0
 
-  private var entries: [ImageDigest: ImageEntry] = [:]
-  private var circles: [CircleID: CircleState] = [:]
-  private var circlesByPatient: [PatientID: [CircleID]] = [:]
+  private var images = ImageTable()
+  private var cases: PreparedCases
+  /// By number; those that were dropped are used again.
+  private var circles: ContiguousArray<CircleState?> = []
+  private var freeCircles: [CircleID] = []
+  private var circlesByPatient: [PatientID: CircleList] = [:]
+  /// Those with a grant that ends by a named event.
+  private var circlesOnEvents: Set<CircleID> = []
   /// Which circles hold an image that was made from this one.
   private var dependents: [ImageDigest: Set<CircleID>] = [:]
   /// For eviction at random.
   private var order: [CircleID] = []
-  private var nextCircle: UInt64 = 0
   private var identifiers: [Identifier: [PatientID]] = [:]
   /// The heads of the rows applied last, at consecutive positions.
   private var passedHeads: [FeedHead] = []
@@ -35,28 +39,73 @@ struct FactIndex {
 
   /// The most images held.
   let limit: Int
+  private let preparedLimit: Int
   let deviation: Deviation
 
-  private struct CircleState {
+  fileprivate struct CircleState {
     var patients: [PatientID]
     var shared: Facts
-    var keys: [ImageDigest]
-    var sources: Set<ImageDigest>
+    var forms: [ImageForm] = []
+    /// The images that are not plain.
+    var whole: [ImageDigest: FactPart.Image] = [:]
+    /// The first of its rows.
+    var first = ImageTable.none
+    /// The row whose case was made last: those of the others are mostly like it.
+    var preparedLast = ImageTable.none
+    var sources: Set<ImageDigest> = []
     /// In `order`.
     var place: Int
   }
 
-  init(limit: Int, deviation: Deviation = Deviation(nil)) {
-    self.limit = max(1, limit)
+  /// - Parameter prepared: how many images are kept ready to be decided on.
+  init(limit: Int, prepared: Int = 1_024, deviation: Deviation = Deviation(nil)) {
+    self.limit = max(1, min(limit, Int(Int32.max)))
+    preparedLimit = prepared
+    cases = PreparedCases(limit: prepared)
     self.deviation = deviation
   }
 
-  var count: Int { entries.count }
+  var count: Int { images.count }
 
   // MARK: Looking up
 
-  /// - Returns: `nil` if the image's facts have to be read. Who uses it compares the key.
-  func entry(_ key: ImageKey) -> ImageEntry? { entries[ImageDigest(key)] }
+  func holds(_ key: ImageKey) -> Bool { images.find(ImageDigest(key)) != nil }
+
+  /// - Returns: `nil` if the image's facts have to be read.
+  mutating func imageCase(_ key: ImageKey) -> ImageCase? {
+    guard let number = images.find(ImageDigest(key)) else { return nil }
+    let prepared = images[number].prepared
+    if prepared != ImageTable.none {
+      let known = cases[prepared]
+      return known.key == key ? known : nil
+    }
+    guard let image = prepare(key, number) else { return nil }
+    circles[Int(images[number].circle.number)]?.preparedLast = number
+    let (place, gone) = cases.insert(image, of: number)
+    if let gone { images[gone].prepared = ImageTable.none }
+    images[number].prepared = place
+    return image
+  }
+
+  private func prepare(_ key: ImageKey, _ number: UInt32) -> ImageCase? {
+    let row = images[number]
+    guard let circle = circles[Int(row.circle.number)] else { return nil }
+    guard row.form != ImageTable.whole else {
+      guard let image = circle.whole[row.digest], image.key == key else { return nil }
+      let part = FactPart(patients: circle.patients, shared: circle.shared, images: [])
+      return ImageCase(key, facts: part.facts(of: image))
+    }
+    let image = circle.forms[Int(row.form)].record(key, row, of: circle.patients[0])
+    if circle.preparedLast != ImageTable.none,
+      images[circle.preparedLast].prepared != ImageTable.none,
+      let like = ImageCase(like: cases[images[circle.preparedLast].prepared], of: image)
+    {
+      return like
+    }
+    var facts = circle.shared
+    facts.images = [image]
+    return ImageCase(key, facts: facts)
+  }
 
   func patients(identifiedBy identifier: Identifier) -> [PatientID]? { identifiers[identifier] }
 
@@ -119,8 +168,9 @@ struct FactIndex {
     switch RowReach(row.event) {
     case .nothing: break
     case .everything: dropEverything()
+    case .grantsOnEvents: for circle in circlesOnEvents { drop(circle) }
     case .some(let patient, let images):
-      if let patient { for circle in circlesByPatient[patient] ?? [] { drop(circle) } }
+      if let patient { for circle in circlesByPatient[patient]?.all ?? [] { drop(circle) } }
       for image in images { drop(image) }
     }
   }
@@ -195,72 +245,113 @@ struct FactIndex {
   private mutating func insert(_ part: FactPart) {
     guard part.images.count <= limit else { return }
     let circle = known(part) ?? add(part)
+    let named = NamedScopes(circles[Int(circle.number)]?.shared.instruments ?? [])
     for image in part.images {
       let digest = ImageDigest(image.key)
-      if let other = entries[digest] {
-        if other.circle == circle { continue }
+      if let number = images.find(digest) {
+        let other = images[number].circle
+        if other == circle { continue }
         // A collision, or the same image under other patients: only one may stand.
-        drop(other.circle)
+        drop(other)
       }
-      let shared = circles[circle]?.shared ?? part.shared
-      let whole = FactPart(patients: part.patients, shared: shared, images: [])
-      entries[digest] = ImageEntry(
-        circle: circle, image: ImageCase(image.key, facts: whole.facts(of: image)))
-      circles[circle]?.keys.append(digest)
-      for source in image.sources {
-        let source = ImageDigest(source)
-        circles[circle]?.sources.insert(source)
-        dependents[source, default: []].insert(circle)
-      }
+      keep(image, digest, in: circle, named)
     }
-    while entries.count > limit, order.count > 1, let victim = order.randomElement() {
+    while images.count > limit, order.count > 1, let victim = order.randomElement() {
       if victim != circle { drop(victim) }
+    }
+  }
+
+  private mutating func keep(
+    _ image: FactPart.Image, _ digest: ImageDigest, in id: CircleID, _ named: NamedScopes
+  ) {
+    guard var circle = circles[Int(id.number)] else { return }
+    // Changed in place: nobody else holds it meanwhile.
+    circles[Int(id.number)] = nil
+    defer { circles[Int(id.number)] = circle }
+    var row = ImageTable.Row(digest: digest, circle: id)
+    if let plain = image.plain(of: circle.patients, beside: circle.shared),
+      let form = circle.number(of: named.form(of: plain))
+    {
+      row.form = form
+      row.acquiredDay = plain.acquiredDay
+      row.firstRecorded = plain.firstRecorded
+    } else {
+      circle.whole[digest] = image
+    }
+    row.next = circle.first
+    circle.first = images.insert(row)
+    for source in image.sources {
+      let source = ImageDigest(source)
+      circle.sources.insert(source)
+      dependents[source, default: []].insert(id)
     }
   }
 
   private func known(_ part: FactPart) -> CircleID? {
     guard let patient = part.patients.first else { return nil }
-    return circlesByPatient[patient]?.first { circles[$0]?.patients == part.patients }
+    return circlesByPatient[patient]?.all.first {
+      circles[Int($0.number)]?.patients == part.patients
+    }
   }
 
   private mutating func add(_ part: FactPart) -> CircleID {
-    nextCircle += 1
-    let circle = CircleID(number: nextCircle)
-    circles[circle] = CircleState(
-      patients: part.patients, shared: part.shared, keys: [], sources: [], place: order.count)
+    let state = CircleState(patients: part.patients, shared: part.shared, place: order.count)
+    let circle: CircleID
+    if let free = freeCircles.popLast() {
+      circle = free
+      circles[Int(circle.number)] = state
+    } else {
+      circle = CircleID(number: UInt32(circles.count))
+      circles.append(state)
+    }
     order.append(circle)
-    for patient in part.patients { circlesByPatient[patient, default: []].append(circle) }
+    for patient in part.patients { circlesByPatient[patient, default: .none].insert(circle) }
+    if part.namesEvents { circlesOnEvents.insert(circle) }
     return circle
   }
 
   private mutating func drop(_ image: ImageKey) {
     let digest = ImageDigest(image)
-    if let entry = entries[digest] { drop(entry.circle) }
+    if let number = images.find(digest) { drop(images[number].circle) }
     for circle in dependents[digest] ?? [] { drop(circle) }
   }
 
   private mutating func drop(_ circle: CircleID) {
-    guard let state = circles.removeValue(forKey: circle) else { return }
-    for key in state.keys where entries[key]?.circle == circle { entries[key] = nil }
+    guard let state = circles[Int(circle.number)] else { return }
+    circles[Int(circle.number)] = nil
+    freeCircles.append(circle)
+    var number = state.first
+    while number != ImageTable.none {
+      let row = images[number]
+      if row.prepared != ImageTable.none, let moved = cases.remove(row.prepared) {
+        images[moved].prepared = row.prepared
+      }
+      images.remove(number)
+      number = row.next
+    }
     for source in state.sources {
       dependents[source]?.remove(circle)
       if dependents[source]?.isEmpty == true { dependents[source] = nil }
     }
     for patient in state.patients {
-      circlesByPatient[patient]?.removeAll { $0 == circle }
-      if circlesByPatient[patient]?.isEmpty == true { circlesByPatient[patient] = nil }
+      circlesByPatient[patient]?.remove(circle)
+      if circlesByPatient[patient]?.all.isEmpty == true { circlesByPatient[patient] = nil }
     }
+    circlesOnEvents.remove(circle)
     let last = order.removeLast()
     if last != circle {
       order[state.place] = last
-      circles[last]?.place = state.place
+      circles[Int(last.number)]?.place = state.place
     }
   }
 
   private mutating func dropEverything() {
-    entries = [:]
-    circles = [:]
+    images = ImageTable()
+    cases = PreparedCases(limit: preparedLimit)
+    circles = []
+    freeCircles = []
     circlesByPatient = [:]
+    circlesOnEvents = []
     dependents = [:]
     order = []
   }
@@ -271,12 +362,56 @@ struct FactIndex {
   }
 }
 
+extension FactIndex.CircleState {
+  /// Which of its forms this is; `nil` when it can have no more.
+  fileprivate mutating func number(of form: ImageForm) -> UInt16? {
+    if let known = forms.firstIndex(of: form) { return UInt16(known) }
+    guard forms.count < Int(ImageTable.whole) else { return nil }
+    forms.append(form)
+    return UInt16(forms.count - 1)
+  }
+}
+
+/// The circles of a patient: one, but where an image was registered for several.
+private enum CircleList {
+  case none
+  case one(CircleID)
+  case many([CircleID])
+
+  var all: [CircleID] {
+    switch self {
+    case .none: []
+    case .one(let circle): [circle]
+    case .many(let circles): circles
+    }
+  }
+
+  mutating func insert(_ circle: CircleID) { self = CircleList(all + [circle]) }
+  mutating func remove(_ circle: CircleID) { self = CircleList(all.filter { $0 != circle }) }
+
+  private init(_ circles: [CircleID]) {
+    self = circles.isEmpty ? .none : circles.count == 1 ? .one(circles[0]) : .many(circles)
+  }
+}
+
+extension FactPart {
+  /// A grant in it ends by a named event.
+  var namesEvents: Bool {
+    shared.instruments.contains { paper in
+      paper.grants.contains { grant in
+        if case .event = grant.expiry { true } else { false }
+      }
+    }
+  }
+}
+
 extension RowReach {
   /// Whether it changes anything in the part.
   func concerns(_ part: FactPart) -> Bool {
     switch self {
     case .nothing: false
     case .everything: true
+    case .grantsOnEvents: part.namesEvents
     case .some(let patient, let images):
       patient.map { part.patients.contains($0) } ?? false
         || images.contains { image in

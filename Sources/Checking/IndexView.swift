@@ -16,9 +16,8 @@ final class IndexView: FactReader {
 
   /// The facts of the images that one call named.
   enum Entries {
-    case one(ImageEntry)
-    case many([ImageKey: ImageEntry])
-    case parts([ImageKey: ImageCase])
+    case one(ImageCase)
+    case many([ImageKey: ImageCase])
   }
 
   init(
@@ -36,24 +35,18 @@ final class IndexView: FactReader {
   var hasFactsOfEachImage: Bool { true }
 
   func facts(images: [ImageKey], asOf position: UInt64?) throws -> Facts {
-    guard position == nil || position == head.position, images.count == 1 else { throw NotAtHand() }
-    var facts = try imageCase(images[0]).facts
-    facts.position = head.position
-    return facts
+    throw NotAtHand()
   }
 
   /// Its own position is when it was read; decisions on it are taken at the head.
   func imageCase(_ image: ImageKey) throws -> ImageCase {
     switch entries {
-    case .one(let entry):
-      guard entry.image.key == image else { throw NotAtHand() }
-      return entry.image
+    case .one(let known):
+      guard known.key == image else { throw NotAtHand() }
+      return known
     case .many(let entries):
-      guard let entry = entries[image] else { throw NotAtHand() }
-      return entry.image
-    case .parts(let parts):
-      guard let part = parts[image] else { throw NotAtHand() }
-      return part
+      guard let known = entries[image] else { throw NotAtHand() }
+      return known
     }
   }
 

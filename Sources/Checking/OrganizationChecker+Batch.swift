@@ -161,7 +161,7 @@ extension OrganizationChecker {
     for call in group.calls where !call.isOver {
       do {
         let view = IndexView(
-          fill.settings, at: fill.head, now: now, .parts(parts), identifiers: fill.identifiers,
+          fill.settings, at: fill.head, now: now, .many(parts), identifiers: fill.identifiers,
           earlier: fill.heads[call.atLeast])
         let entries = try call.body(view)
         if entries.isEmpty {
@@ -251,17 +251,17 @@ struct FoundCall {
 
 extension FactIndex {
   /// All that a call asks for, or `nil` if any of it has to be read.
-  func found(for call: CheckCall, at head: FeedHead) -> FoundCall? {
+  mutating func found(for call: CheckCall, at head: FeedHead) -> FoundCall? {
     guard call.atLeast <= head.position else { return nil }
     var found: FoundCall
     if call.images.count == 1 {
-      guard let entry = entry(call.images[0]) else { return nil }
-      found = FoundCall(call: call, entries: .one(entry))
+      guard let image = imageCase(call.images[0]) else { return nil }
+      found = FoundCall(call: call, entries: .one(image))
     } else {
-      var entries: [ImageKey: ImageEntry] = [:]
+      var entries: [ImageKey: ImageCase] = [:]
       for key in call.images {
-        guard let entry = entry(key) else { return nil }
-        entries[key] = entry
+        guard let image = imageCase(key) else { return nil }
+        entries[key] = image
       }
       found = FoundCall(call: call, entries: .many(entries))
     }

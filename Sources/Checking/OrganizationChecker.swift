@@ -56,7 +56,10 @@ final class OrganizationChecker: Sendable {
     self.deviation = deviation
     self.together = together
     self.report = report
-    state = Mutex(State(index: FactIndex(limit: options.indexedImages, deviation: deviation)))
+    state = Mutex(
+      State(
+        index: FactIndex(
+          limit: options.indexedImages, prepared: options.preparedImages, deviation: deviation)))
   }
 
   var indexed: (images: Int, position: UInt64) {

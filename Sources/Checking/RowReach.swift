@@ -7,6 +7,8 @@ internal import ConsentCore
 enum RowReach: Equatable {
   case nothing
   case some(patient: PatientID?, images: [ImageKey])
+  /// The row does not say which event: whoever has a grant that ends by one.
+  case grantsOnEvents
   case everything
 
   /// The rows of image lists longer than this say only the first ones.
@@ -19,10 +21,11 @@ enum RowReach: Equatable {
     }
     switch event.kind {
     // The organization's rules, and whom a merge joins besides the survivor.
-    case .policyChanged, .formRegistered, .patientsMerged, .patientsUnmerged:
-      self = .everything
-    // Papers of any patient may name the event.
-    case .expiryEventDeclared, .expiryEventResolved: self = .everything
+    case .policyChanged, .patientsMerged, .patientsUnmerged: self = .everything
+    // Papers of any patient may name the event. Until it has happened it ends nothing.
+    case .expiryEventResolved: self = .grantsOnEvents
+    // Forms are read when a paper is recorded; no decision looks at them.
+    case .expiryEventDeclared, .formRegistered: self = .nothing
     case .imageRegistered, .imageCorrected, .deidentificationDetermined,
       .deidentificationWithdrawn:
       self = Self.ofImages(event)

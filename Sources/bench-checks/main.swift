@@ -61,6 +61,13 @@ func ticks(of root: Int32, andDescendants: Bool) -> Int {
   }
 }
 
+/// Bytes of this process that are in memory.
+func residentBytes() -> Int {
+  let pages = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
+    .split(separator: " ").dropFirst().first.flatMap { Int($0) }
+  return (pages ?? 0) * sysconf(Int32(_SC_PAGESIZE))
+}
+
 func argument(_ name: String) -> Int? {
   let arguments = CommandLine.arguments
   guard let at = arguments.firstIndex(of: name), at + 1 < arguments.count else { return nil }
@@ -81,9 +88,11 @@ let flight = argument("--flight") ?? 256
 let seconds = argument("--seconds") ?? 5
 
 let server = try await EmbeddedPostgres.start(directory: folder) { _ in }
+let administrator = PostgresConfiguration(
+  conninfo: server.conninfo(), applicationName: "bench-checks")
+try Migrator().migrate(administrator)
 let password = "\(UInt64.random(in: 0...(.max)))\(UInt64.random(in: 0...(.max)))"
-try ServerLogin.setPassword(
-  password, PostgresConfiguration(conninfo: server.conninfo(), applicationName: "bench-checks"))
+try ServerLogin.setPassword(password, administrator)
 let master = try String(contentsOfFile: folder + "/master.key", encoding: .utf8).utf8
   .compactMap { Character(UnicodeScalar($0)).hexDigitValue }
 let store = try await PostgresConsentStore.open(
@@ -105,9 +114,14 @@ let checker = Checker(store: store, clock: SystemWallClock()) { report in
   }
 }
 let clock = ContinuousClock()
+let empty = residentBytes()
 let began = clock.now
 checker.preload([organization])
 while !loaded.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(5)) }
+let images = checker.state(of: organization).images
+print(
+  "memory \(residentBytes() >> 20) MiB, \((residentBytes() - empty) / max(1, images)) bytes an image"
+)
 print("loaded \(checker.state(of: organization).images) images in \(clock.now - began)")
 
 /// Asks one question after the other; tells how many were answered.

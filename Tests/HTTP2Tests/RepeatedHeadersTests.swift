@@ -56,7 +56,7 @@ import Testing
   @Test func aListIsNotChangedByThoseAfterIt() throws {
     let seed = UInt64.random(in: 0 ... .max)
     print("repeated headers: seed \(seed)")
-    var random = Seeded(seed)
+    var random = Seeded(state: seed)
     for _ in 0..<40 {
       let lists = (0..<30).map { _ in
         list(
@@ -76,18 +76,5 @@ import Testing
         #expect(one.hasSameBytes(as: other), "seed \(seed)")
       }
     }
-  }
-}
-
-/// A generator that repeats what it did (SplitMix64).
-private struct Seeded: RandomNumberGenerator {
-  private var state: UInt64
-  init(_ seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

@@ -37,6 +37,15 @@ public final class ImageCase: Sendable {
   let isPart2: Bool
   /// Whose the newest version of the image is, entered in error or not; `nil`: there is none.
   public let latestPatient: PatientID?
+  /// What may make it differ from another image's case; `nil`: it is like no other.
+  private let likeness: Likeness?
+
+  private struct Likeness {
+    /// Images that a paper names by their keys.
+    var named: Set<ImageKey>
+    /// A paper speaks of what was there when it was signed.
+    var dependsOnDays: Bool
+  }
 
   public convenience init(_ key: ImageKey, facts: Facts) {
     let errors = EnteredErrors(facts.enteredInError)
@@ -87,6 +96,61 @@ public final class ImageCase: Sendable {
       facts.images.lazy
       .filter { $0.key == key }
       .max { $0.version < $1.version }?.patient
+    likeness = Self.likeness(facts, lineage)
+  }
+
+  /// The case of another image, where the facts say the same of both: nothing but their papers
+  /// speaks of them, and no paper tells them apart.
+  ///
+  /// Takes a small part of the time that gathering does, and of the memory.
+  ///
+  /// - Parameter image: its only version.
+  /// - Returns: `nil` where they may differ.
+  public init?(like other: ImageCase, of image: ImageRecord) {
+    guard let likeness = other.likeness, let own = other.lineage?.images[0],
+      image.sources.isEmpty, own.patient == image.patient, own.kind == image.kind,
+      own.studyUID == image.studyUID, own.seriesUID == image.seriesUID,
+      own.claims == image.claims, own.part2 == image.part2,
+      !likeness.dependsOnDays
+        || (own.acquiredDay == image.acquiredDay && own.firstRecorded == image.firstRecorded),
+      likeness.named.isEmpty
+        || !(likeness.named.contains(image.key) || likeness.named.contains(other.key))
+    else { return nil }
+    key = image.key
+    facts = other.facts
+    errors = other.errors
+    lineage = other.lineage
+    patients = other.patients
+    lines = other.lines
+    permits = other.permits
+    exclusions = other.exclusions
+    agreedRestrictions = other.agreedRestrictions
+    standingDenies = other.standingDenies
+    policies = other.policies
+    boundaries = other.boundaries
+    hasAllowance = other.hasAllowance
+    wasMerged = other.wasMerged
+    ownHolders = other.ownHolders
+    determinations = other.determinations
+    unevaluable = other.unevaluable
+    isPart2 = other.isPart2
+    latestPatient = other.latestPatient
+    self.likeness = likeness
+  }
+
+  private static func likeness(_ facts: Facts, _ lineage: Lineage?) -> Likeness? {
+    guard let lineage, facts.images.count == 1, lineage.images.count == 1, !lineage.lacksSource,
+      facts.determinations.isEmpty, facts.merges.isEmpty,
+      !facts.enteredInError.contains(where: { $0.target.kind == .image })
+    else { return nil }
+    var likeness = Likeness(named: [], dependsOnDays: false)
+    for paper in facts.instruments {
+      for grant in paper.grants {
+        if case .image(let key) = grant.scope { likeness.named.insert(key) }
+        if grant.presentOnly { likeness.dependsOnDays = true }
+      }
+    }
+    return likeness
   }
 
   /// The feed position its facts were read at.

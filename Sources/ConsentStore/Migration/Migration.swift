@@ -27,5 +27,7 @@ public struct Migration: Sendable, Hashable {
     Migration(
       version: 9, name: "decision_lookup", sql: PackageResources._009_decision_lookup_sql),
     Migration(version: 10, name: "disclosure", sql: PackageResources._010_disclosure_sql),
+    Migration(
+      version: 11, name: "log_compression", sql: PackageResources._011_log_compression_sql),
   ]
 }

@@ -1,25 +1,5 @@
 internal import ConsentCore
 
-/// All that a decision about one image may see, put together when it was read: a look-up hands out
-/// a reference and builds nothing.
-///
-/// The arrays of papers are those of the circle and are shared by all its images.
-final class ImageEntry: Sendable {
-  let circle: CircleID
-  /// Its facts are as `FactReader.facts(images:)` gives them; their position is when they were read.
-  let image: ImageCase
-
-  init(circle: CircleID, image: ImageCase) {
-    self.circle = circle
-    self.image = image
-  }
-}
-
-/// Names the patients whose papers some images share, while they are in the index.
-struct CircleID: Hashable, Sendable {
-  var number: UInt64
-}
-
 /// What was read of some images, taken apart: one part for each set of patients, in it one for each
 /// image.
 struct FactPart: Sendable {
