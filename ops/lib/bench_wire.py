@@ -117,6 +117,7 @@ def idle(folder, options):
                     first = open_more(options.idle // 5)
                     second = open_more(options.idle - options.idle // 5)
                 slope = (second - first) / (options.idle - options.idle // 5) / 1000
+                say(f"{name}, {'TLS' if tls else 'plaintext'}, {each} calls: {slope:.1f} KB")
                 rows.append([name, "TLS" if tls else "plaintext", each, f"{slope:.1f}", "60"])
     print(f"\nIdle connection, KB: slope of resident memory up to {options.idle} connections\n")
     print(bench.table(["server", "", "calls made on it", "KB", "target"], rows), flush=True)

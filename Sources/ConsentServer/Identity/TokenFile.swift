@@ -90,11 +90,6 @@ public struct TokenFile: Sendable {
   }
 }
 
-public struct TokenFileError: Error, CustomStringConvertible, Sendable {
-  public var description: String
-  init(_ description: String) { self.description = description }
-}
-
 extension TokenFile {
   private struct File: Decodable {
     var tokens: [TokenEntry]?

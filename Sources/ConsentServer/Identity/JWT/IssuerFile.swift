@@ -27,31 +27,15 @@ public struct IssuerFile: Sendable {
   private static let sizeLimit = 1_048_576
 
   public static func load(_ path: String) async throws(TokenFileError) -> IssuerFile {
-    let json = try contents(path)
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent()
-    let file: File
-    do {
-      file = try JSONDecoder().decode(File.self, from: json)
-    } catch {
-      throw TokenFileError("\(path) is not an issuers file; ops/identity.md shows one")
-    }
     var issuers: [String: Issuer] = [:]
-    var names: Set<String> = []
     var files = [path]
-    for (index, entry) in file.issuers.enumerated() {
-      let place = "\(path): issuers[\(index)]"
-      let keyFile = URL(fileURLWithPath: entry.jwks, relativeTo: folder).path
+    for description in try IssuerDescription.all(json: try contents(path), name: path) {
+      let keyFile = URL(fileURLWithPath: description.keyFile, relativeTo: folder).path
       let keys = try await KeySet(json: try contents(keyFile), name: keyFile)
       files.append(keyFile)
-      let issuer = try entry.issuer(keys, at: place)
-      guard issuers.updateValue(issuer, forKey: entry.issuer) == nil else {
-        throw TokenFileError("\(place) repeats an earlier issuer")
-      }
-      guard names.insert(issuer.name).inserted else {
-        throw TokenFileError("\(place) repeats the name of an earlier issuer")
-      }
+      issuers[description.issuer] = Issuer(description: description, keys: keys)
     }
-    guard !issuers.isEmpty else { throw TokenFileError("\(path) names no issuer") }
     return IssuerFile(issuers: issuers, files: files)
   }
 
@@ -64,132 +48,13 @@ public struct IssuerFile: Sendable {
   }
 }
 
-/// One issuer of tokens.
+/// One issuer of tokens: what the file says of it, and its keys.
+@dynamicMemberLookup
 struct Issuer: Sendable {
-  /// Where a token's organization comes from.
-  enum Organization: Sendable {
-    case fixed(OrganizationID)
-    /// A claim, which may name one of these: an issuer speaks for nobody it was not given.
-    case claim(String, among: Set<OrganizationID>)
+  let description: IssuerDescription
+  let keys: KeySet
 
-    var all: Set<OrganizationID> {
-      switch self {
-      case .fixed(let one): [one]
-      case .claim(_, let some): some
-      }
-    }
-  }
-
-  /// Stands before a caller's name, so that callers of two issuers are never one.
-  var name: String
-  var issuer: String
-  var audiences: Set<String>
-  var keys: KeySet
-  var organization: Organization
-  /// Claims that name the caller; the first that a token has counts.
-  var nameClaims: [String]
-  var scopes: [String: Set<Role>]
-  var part2Scope: String?
-  var limits: CallerLimits
-  var leewayMicroseconds: Int64
-}
-
-extension IssuerFile {
-  private struct File: Decodable {
-    var issuers: [Entry]
-  }
-
-  private struct Entry: Decodable {
-    var name: String
-    var issuer: String
-    var audience: [String]
-    var jwks: String
-    var organization: String?
-    var organizationClaim: String?
-    var organizations: [String]?
-    var nameClaim: String?
-    var scopes: [String: [String]]?
-    var part2Scope: String?
-    var leewaySeconds: Int64?
-    var limits: LimitsEntry
-
-    enum CodingKeys: String, CodingKey {
-      case name, issuer, audience, jwks, organization, organizations, scopes
-      case organizationClaim = "organization_claim"
-      case nameClaim = "name_claim"
-      case part2Scope = "part2_scope"
-      case leewaySeconds = "leeway_seconds"
-    }
-
-    init(from decoder: any Decoder) throws {
-      let fields = try decoder.container(keyedBy: CodingKeys.self)
-      name = try fields.decode(String.self, forKey: .name)
-      issuer = try fields.decode(String.self, forKey: .issuer)
-      if let one = try? fields.decode(String.self, forKey: .audience) {
-        audience = [one]
-      } else {
-        audience = try fields.decode([String].self, forKey: .audience)
-      }
-      jwks = try fields.decode(String.self, forKey: .jwks)
-      organization = try fields.decodeIfPresent(String.self, forKey: .organization)
-      organizationClaim = try fields.decodeIfPresent(String.self, forKey: .organizationClaim)
-      organizations = try fields.decodeIfPresent([String].self, forKey: .organizations)
-      nameClaim = try fields.decodeIfPresent(String.self, forKey: .nameClaim)
-      scopes = try fields.decodeIfPresent([String: [String]].self, forKey: .scopes)
-      part2Scope = try fields.decodeIfPresent(String.self, forKey: .part2Scope)
-      leewaySeconds = try fields.decodeIfPresent(Int64.self, forKey: .leewaySeconds)
-      limits = try LimitsEntry(from: decoder)
-    }
-
-    func issuer(_ keys: KeySet, at place: String) throws(TokenFileError) -> Issuer {
-      guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else {
-        throw TokenFileError("\(place).name is not a word without blanks and slashes")
-      }
-      guard !issuer.isEmpty else { throw TokenFileError("\(place).issuer is empty") }
-      guard !audience.isEmpty, !audience.contains("") else {
-        throw TokenFileError("\(place).audience is empty; name this service as its tokens do")
-      }
-      let leeway = leewaySeconds ?? 60
-      guard (0...300).contains(leeway) else {
-        throw TokenFileError("\(place).leeway_seconds is not 0 to 300")
-      }
-      guard limits.part2 == nil else {
-        throw TokenFileError("\(place).part2 is not for all callers of an issuer; use part2_scope")
-      }
-      var scopes = ScopeTable.smart
-      if let own = self.scopes {
-        scopes = [:]
-        for (scope, roles) in own {
-          scopes[scope] = try Role.named(roles, at: "\(place).scopes")
-        }
-      }
-      return Issuer(
-        name: name, issuer: issuer, audiences: Set(audience), keys: keys,
-        organization: try organization(at: place),
-        nameClaims: nameClaim.map { [$0] } ?? ["client_id", "sub"], scopes: scopes,
-        part2Scope: part2Scope, limits: try limits.limits(at: place),
-        leewayMicroseconds: leeway * 1_000_000)
-    }
-
-    private func organization(at place: String) throws(TokenFileError) -> Issuer.Organization {
-      switch (organization, organizationClaim) {
-      case (let text?, nil):
-        guard let id = OrganizationID(text) else {
-          throw TokenFileError("\(place).organization is not a UUID")
-        }
-        return .fixed(id)
-      case (nil, let claim?):
-        let named = organizations ?? []
-        let ids = Set(named.compactMap { OrganizationID($0) })
-        guard !named.isEmpty, ids.count == named.count else {
-          throw TokenFileError(
-            "\(place).organizations is not a list of different UUIDs: those that"
-              + " \(claim) may name")
-        }
-        return .claim(claim, among: ids)
-      default:
-        throw TokenFileError("\(place): give one of organization and organization_claim")
-      }
-    }
+  subscript<Value>(dynamicMember path: KeyPath<IssuerDescription, Value>) -> Value {
+    description[keyPath: path]
   }
 }

@@ -13,8 +13,6 @@ struct KeySet: Sendable {
     let verifier: JWTKeyCollection
   }
 
-  static let keyLimit = 64
-
   private let byID: [String: Key]
   /// Keys of the set that are of no use here.
   let passedOver: Int
@@ -23,21 +21,11 @@ struct KeySet: Sendable {
 
   /// - Parameter name: the file's name, for errors.
   init(json: Data, name: String) async throws(TokenFileError) {
-    guard let file = try? JSONDecoder().decode(File.self, from: json) else {
-      throw TokenFileError("\(name) is not a JSON Web Key Set: {\"keys\":[…]}")
-    }
-    guard file.keys.count <= Self.keyLimit else {
-      throw TokenFileError("\(name) has more than \(Self.keyLimit) keys")
-    }
+    let entries = try KeySetFile<JWK>(json: json, name: name).entries
     var byID: [String: Key] = [:]
-    for (index, entry) in file.keys.enumerated() {
-      let description = entry.description
-      guard !description.isPrivate else {
-        throw TokenFileError(
-          "\(name): keys[\(index)] is a private key; give the public part alone, and replace the key"
-        )
-      }
-      guard let id = description.id, var jwk = entry.jwk, let algorithm = description.algorithm
+    for (index, entry) in entries.enumerated() {
+      guard let id = entry.description.id, var jwk = entry.material,
+        let algorithm = entry.description.algorithm
       else { continue }
       jwk.algorithm = JWK.Algorithm(rawValue: algorithm)
       let verifier = JWTKeyCollection()
@@ -50,25 +38,8 @@ struct KeySet: Sendable {
         "\(name) has no key with a kid for RS256, PS256, ES256, ES384 or EdDSA (RSA: 2048 bits)")
     }
     self.byID = byID
-    passedOver = file.keys.count - byID.count
+    passedOver = entries.count - byID.count
   }
 
   subscript(id: String) -> Key? { byID[id] }
-}
-
-extension KeySet {
-  private struct File: Decodable {
-    var keys: [Entry]
-  }
-
-  /// One key as it stands in the file; a key that cannot be read is `nil`.
-  private struct Entry: Decodable {
-    var description: KeyDescription
-    var jwk: JWK?
-
-    init(from decoder: any Decoder) throws {
-      description = try KeyDescription(from: decoder)
-      jwk = try? JWK(from: decoder)
-    }
-  }
 }
