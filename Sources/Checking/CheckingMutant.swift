@@ -15,6 +15,8 @@ public enum CheckingMutant: String, CaseIterable, Sendable {
   case reusePosition = "reuse-position"
   /// A decision's instant is the clock's, whatever was known before.
   case knownFromClock = "known-from-clock"
+  /// The index keeps of no image which study and series it is of.
+  case forgetScopes = "forget-scopes"
 }
 
 /// Which mutant this is, if any; always none in a release build.

@@ -245,7 +245,8 @@ struct FactIndex {
   private mutating func insert(_ part: FactPart) {
     guard part.images.count <= limit else { return }
     let circle = known(part) ?? add(part)
-    let named = NamedScopes(circles[Int(circle.number)]?.shared.instruments ?? [])
+    var named = NamedScopes(circles[Int(circle.number)]?.shared.instruments ?? [])
+    if deviation.isOn(.forgetScopes) { named = NamedScopes([]) }
     for image in part.images {
       let digest = ImageDigest(image.key)
       if let number = images.find(digest) {

@@ -19,6 +19,7 @@ import Testing
     .ignoreLogTail: Scenarios.logLosesItsEnd,
     .reusePosition: Scenarios.decisionIsTakenAgain,
     .knownFromClock: Scenarios.clockIsBehind,
+    .forgetScopes: Scenarios.studyIsRefused,
   ]
 
   @Test func everyMutantIsCaughtAndTheCheckerIsNot() async throws {
@@ -152,6 +153,28 @@ enum Scenarios {
     let slow = SlowClock(clock: clinic.bench.clock, microseconds: 3_000_000)
     let logged = try await clinic.node(mutant, clock: slow).ask(image)
     return logged.entry.decision.at < logged.head.known
+  }
+
+  /// What the patient permits for everything is refused for the study that the image is of.
+  @Sendable static func studyIsRefused(_ mutant: CheckingMutant?) async throws -> Bool {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    let image = try await clinic.image(0, of: patient)
+    _ = try await clinic.paper(of: patient)
+    var refusal = Build.grant(scope: .study(uid: "1.2.3"))
+    refusal.effect = .deny
+    refusal.recipients = []
+    refusal.channels = nil
+    var paper = Build.instrument(of: patient, [refusal], signed: LocalDay(daysSince1970: 20_001))
+    paper.kind = .refusal
+    paper.defects = []
+    try await clinic.bench.append(Build.record(paper))
+    let node = clinic.node(mutant)
+    // The first answer is from a reading, the second from the index.
+    _ = try await node.ask(image)
+    let logged = try await node.ask(image)
+    let again = try await clinic.again(logged)
+    return logged.effect == .permit || again.primary != logged.entry.decision.primary
   }
 }
 

@@ -118,9 +118,15 @@ struct RandomRegister {
       case 2: events.randomElement(using: &generator).map { .event($0) } ?? .none
       default: .none
       }
+    let scope: Scope =
+      switch Int.random(in: 0..<4, using: &generator) {
+      case 0: .patient
+      case 1: .study(uid: "1.\(Int.random(in: 1...3, using: &generator))")
+      default: keys.randomElement(using: &generator).map { .image($0) } ?? .patient
+      }
     var grant = Build.grant(
-      expiry: expiry, from: now.plus(hours: hours(-100...20)),
-      scope: keys.randomElement(using: &generator).map { .image($0) } ?? .patient)
+      expiry: expiry, from: now.plus(hours: hours(-100...20)), scope: scope)
+    grant.presentOnly = Bool.random(using: &generator)
     grant.id = id()
     grant.withoutDerivatives = Bool.random(using: &generator)
     grant.obligations = Bool.random(using: &generator) ? [.cropToRegion, .stripMetadata] : []
