@@ -73,9 +73,14 @@ public actor LookupWorker {
     var failures = 0
     while !Task.isCancelled {
       do {
+        let start = clock.uptime()
         let isBehind = try await sweep()
         failures = 0
-        if !isBehind { try await clock.sleep(microseconds: configuration.pauseMicroseconds) }
+        if !isBehind {
+          // Many logs that nobody ended make looking itself dear; it then is done less often.
+          let took = min(max(0, clock.uptime() - start), 1_000_000)
+          try await clock.sleep(microseconds: max(configuration.pauseMicroseconds, took * 10))
+        }
       } catch is CancellationError {
         return
       } catch {

@@ -78,6 +78,23 @@ import Testing
     await store.close()
   }
 
+  /// Also where nothing is signed: else every run of a node would be looked at for ever.
+  @Test func aLogThatItsNodeEndedIsLookedAtNoMore() async throws {
+    let clock = ManualClock()
+    let (store, organization) = try await store(clock)
+    let other = try await TestDatabase.shared.value.store(clock: clock)
+    _ = try await store.decide(organization) { reader in
+      [Build.decision(Build.key(1), at: reader.now, position: 0)]
+    }
+    #expect(try await other.extendLookup(of: organization, atMost: 10) == 1)
+    #expect(try await other.lookupBacklog(of: [organization]).map(\.isDue) == [false])
+    await store.close()
+    #expect(try await other.lookupBacklog(of: [organization]).map(\.isDue) == [true])
+    #expect(try await other.extendLookup(of: organization, atMost: 10) == 0)
+    #expect(try await other.lookupBacklog(of: [organization]) == [])
+    await other.close()
+  }
+
   @Test func nodesThatDoTheSameWorkDoItOnce() async throws {
     let clock = ManualClock()
     let (store, organization) = try await store(clock)

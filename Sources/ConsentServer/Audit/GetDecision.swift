@@ -14,12 +14,14 @@ extension ConsentService {
     }
     return try await service.store.read(caller.organization) { reader in
       try position?.require(in: reader)
-      guard let logged = try reader.decision(id) else {
+      guard let logged = try reader.decision(id),
+        let told = try LoggedDecisionView(limits: caller.limits).told([logged], in: reader).first
+      else {
         throw ServiceError.notFound(kind: "decision", name: id.text)
       }
       var response = Consent_V1_GetDecisionResponse()
       response.logRecord = Data(try caller.record(id, in: reader) ?? [])
-      response.decision = try LoggedDecisionView(limits: caller.limits).told(logged, in: reader)
+      response.decision = told
       response.position = Consent_V1_FeedPosition(reader.head)
       return response
     }
@@ -41,11 +43,31 @@ extension Principal {
 struct LoggedDecisionView {
   let limits: CallerLimits
 
+  /// Facts of so many images are read at once.
+  private static let imagesAtOnce = 1_000
+
+  /// In the order given. The facts of many decisions are read together: what a decision needs of
+  /// them, errors of the records it names, is in those of its own images.
   func told(
-    _ logged: LoggedDecision, in reader: any FactReader
-  ) throws -> Consent_V1_LoggedDecision {
+    _ decisions: [LoggedDecision], in reader: any FactReader
+  ) throws -> [Consent_V1_LoggedDecision] {
+    var told: [Consent_V1_LoggedDecision] = []
+    var rest = decisions[...]
+    while !rest.isEmpty {
+      var images: Set<ImageKey> = []
+      let part = rest.prefix { logged in
+        defer { images.formUnion(logged.entry.images) }
+        return images.count < Self.imagesAtOnce
+      }
+      rest = rest.dropFirst(part.count)
+      let facts = try reader.facts(images: images.sorted(), asOf: nil)
+      told += part.map { self.told($0, facts: facts) }
+    }
+    return told
+  }
+
+  private func told(_ logged: LoggedDecision, facts: Facts) -> Consent_V1_LoggedDecision {
     let entry = logged.entry
-    let facts = try reader.facts(images: entry.group?.images ?? [entry.request.image], asOf: nil)
     let visible = entry.decision.masked(for: limits, holdsPart2: facts.organizationHoldsPart2)
     var told = Consent_V1_LoggedDecision(
       logged, visible: visible, restsOnError: entry.decision.restsOnRecordInError(facts))
@@ -61,4 +83,8 @@ struct LoggedDecisionView {
     }
     return told
   }
+}
+
+extension DecisionEntry {
+  fileprivate var images: [ImageKey] { group?.images ?? [request.image] }
 }

@@ -13,7 +13,7 @@ extension ConsentService {
       let page = try asked.page(in: reader, limits: caller.limits)
       let view = LoggedDecisionView(limits: caller.limits)
       var response = Consent_V1_ListDecisionsResponse()
-      response.decisions = try page.decisions.map { try view.told($0, in: reader) }
+      response.decisions = try view.told(page.decisions, in: reader)
       response.nextPageToken = page.nextToken
       response.indexedThrough = Google_Protobuf_Timestamp(reader.now)
       response.position = Consent_V1_FeedPosition(reader.head)

@@ -5,12 +5,14 @@ internal import ProofLog
 extension LogState {
   /// Ends a log: its next leaf is claimed by an empty batch, which keeps the last signature.
   ///
-  /// Without it, as after a crash, the signature of the last batch is in its receipts only.
+  /// Without it, as after a crash, the signature of the last batch is in its receipts only, and
+  /// whoever looks for new decisions looks at the log's end for ever. Where nothing is signed, the
+  /// log of one change needs no such end: nothing is appended to it.
   func end(
     _ organization: OrganizationID, head: FeedHead, at instant: Instant,
     _ connection: PostgresConnection
   ) throws {
-    guard tree.size > 0, !signature.isEmpty else { return }
+    guard tree.size > 0, kind == .run || !signature.isEmpty else { return }
     try connection.transaction(isolation: .readCommitted) { connection in
       let claim: ID<Record> = PostgresConsentStore.randomID()
       let results = try connection.pipeline { pipeline in

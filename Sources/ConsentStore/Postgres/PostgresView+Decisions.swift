@@ -76,9 +76,13 @@ extension PostgresView {
     var bytes: Int64
   }
 
-  /// `nil` if all is looked up.
+  /// `nil` if all is looked up. Asked once in a snapshot.
   func notLookedUp() throws -> NotLookedUp? {
-    try NotLookedUp(connection.execute(.notLookedUp, id).single())
+    if let seenNotLookedUp { return seenNotLookedUp }
+    let rest = try NotLookedUp(connection.execute(.notLookedUp, id).single())
+    // A writer's next statement sees more than this one.
+    if log == nil { seenNotLookedUp = .some(rest) }
+    return rest
   }
 }
 

@@ -18,6 +18,8 @@ final class PostgresView: FactWriter {
   /// Something may have been written. INVARIANT: set before the first statement that writes, so
   /// that a body that throws without it has left no trace.
   var hasWritten = false
+  /// What this snapshot holds of decisions that are not looked up; `nil`: not asked yet.
+  var seenNotLookedUp: NotLookedUp??
 
   init(
     _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,
