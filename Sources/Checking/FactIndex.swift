@@ -168,11 +168,16 @@ struct FactIndex {
     switch RowReach(row.event) {
     case .nothing: break
     case .everything: dropEverything()
-    case .grantsOnEvents: for circle in circlesOnEvents { drop(circle) }
-    case .some(let patient, let images):
+    case .grantsOnEvents: dropGrantsOnEvents()
+    case .some(let patient, let images, let andGrantsOnEvents):
+      if andGrantsOnEvents { dropGrantsOnEvents() }
       if let patient { for circle in circlesByPatient[patient]?.all ?? [] { drop(circle) } }
       for image in images { drop(image) }
     }
+  }
+
+  private mutating func dropGrantsOnEvents() {
+    for circle in circlesOnEvents { drop(circle) }
   }
 
   // MARK: Reading for the index
@@ -413,8 +418,9 @@ extension RowReach {
     case .nothing: false
     case .everything: true
     case .grantsOnEvents: part.namesEvents
-    case .some(let patient, let images):
+    case .some(let patient, let images, let andGrantsOnEvents):
       patient.map { part.patients.contains($0) } ?? false
+        || (andGrantsOnEvents && part.namesEvents)
         || images.contains { image in
           part.images.contains { $0.key == image || $0.sources.contains(image) }
         }

@@ -6,7 +6,7 @@ internal import ConsentCore
 /// never too little.
 enum RowReach: Equatable {
   case nothing
-  case some(patient: PatientID?, images: [ImageKey])
+  case some(patient: PatientID?, images: [ImageKey], andGrantsOnEvents: Bool = false)
   /// The row does not say which event: whoever has a grant that ends by one.
   case grantsOnEvents
   case everything
@@ -48,11 +48,12 @@ enum RowReach: Equatable {
   }
 
   /// All that is recorded of a patient concerns the patient's circle, and what was ever merged is
-  /// one circle. An entry in error may name an image besides.
+  /// one circle. An entry in error may name an image besides, and may be of the patient's event that
+  /// papers of others name: the row does not say.
   private static func ofPatient(_ event: FeedEvent) -> RowReach {
     guard let patient = event.patient else { return .everything }
-    return .some(
-      patient: patient, images: event.kind == .recordEnteredInError ? event.images : [])
+    guard event.kind == .recordEnteredInError else { return .some(patient: patient, images: []) }
+    return .some(patient: patient, images: event.images, andGrantsOnEvents: true)
   }
 
   /// Whether a change of what a patient is called by may lie in it.

@@ -110,6 +110,19 @@ import Testing
     try await follow(clinic, &index)
     #expect(!index.holds(Build.key(0)))
     #expect(index.holds(Build.key(1)))
+
+    // That it happened was an error: a row of the one patient that concerns the other's paper.
+    index.beginReading()
+    index.install(try await fill(clinic, 0..<1, after: index))
+    #expect(index.holds(Build.key(0)))
+    let error = EnteredInError(
+      id: random(),
+      target: RecordReference(kind: .expiryEventResolution, id: resolution.id.retyped()),
+      note: "not yet")
+    try await clinic.bench.append(
+      Build.change(.enteredInError(error), .recordEnteredInError, patient: other))
+    try await follow(clinic, &index)
+    #expect(!index.holds(Build.key(0)))
   }
 
   @Test func theFirstPart2ImageIsSeenByEveryEntry() async throws {
