@@ -418,7 +418,7 @@ def asked_together(path, message, count):
 
 MUTANTS = {
     "answers-made-on-the-loop": asked_together(
-        MUTANT + "AnswerOnLoop", echo_request(payload_bytes=1_000_000), 60),
+        MUTANT + "AnswerOnLoop", echo_request(payload_bytes=4_000_000), 60),
     "bombs-inflated-on-the-loop": asked_together(
         MUTANT + "InflateOnLoop", b"\x4a" + varint(len(FITTING)) + FITTING, 12),
 }  # fmt: skip

@@ -65,8 +65,10 @@ def test_attack(echo, spare, name):
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_the_harm_of_a_broken_server_is_seen(echo, spare, name):
-    """Methods that do on the event loop what must not be done there."""
-    assert harm(echo, spare, MUTANTS[name]), "the measurement would miss such a server"
+    """Methods that do on the event loop what must not be done there. Here it is the noise of a busy
+    machine that could hide something, so one measurement of three has to see it."""
+    seen = [measure(echo, spare, MUTANTS[name]) for _ in range(3)]
+    assert any(figures.is_harm for figures in seen), f"such a server would be missed: {seen}"
 
 
 # Faults that end the connection at once
