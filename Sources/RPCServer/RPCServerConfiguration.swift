@@ -46,13 +46,6 @@ public struct RPCServerConfiguration: Sendable {
     self.logger = logger
   }
 
-  func judgeAtOnce(
-    _ method: RPCMethod.Info, _ context: inout CallContext
-  ) throws(RPCError) -> PromptVerdict {
-    guard interceptor != nil else { return .admitted }
-    return try promptInterceptor?(method, &context) ?? .mustWait
-  }
-
   public struct Limits: Sendable {
     public var connections = 10_000
     public var connectionsPerAddress = 1_000

@@ -192,7 +192,7 @@ extension ServerCall {
     }
     var context = CallContext(call: self)
     do throws(RPCError) {
-      switch try loop.server.configuration.judgeAtOnce(method.info, &context) {
+      switch try loop.server.judgeAtOnce(method.info, &context) {
       case .admitted: loop.starting(self) { begin(self, bytes, context) }
       case .mustWait:
         keepOnly(bytes)

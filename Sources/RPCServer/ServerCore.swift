@@ -18,6 +18,9 @@ final class ServerCore: Sendable {
   let tls = Mutex<NIOSSLContext?>(nil)
   let health: HealthState
   let pages: [String: PageHandler]
+  // Out of the configuration, which a method of its own would be given a copy of.
+  private let hasInterceptor: Bool
+  private let promptInterceptor: PromptInterceptor?
   let inflater: Inflater
   let handlers = HandlerPool()
   private let corsOrigins: Set<[UInt8]>
@@ -36,6 +39,17 @@ final class ServerCore: Sendable {
     }
     pages = configuration.pages.merging(["/healthz": healthPage]) { own, _ in own }
     logger = configuration.logger
+    hasInterceptor = configuration.interceptor != nil
+    promptInterceptor = configuration.promptInterceptor
+  }
+
+  /// Judges a call without waiting, where that can be.
+  func judgeAtOnce(
+    _ method: RPCMethod.Info, _ context: inout CallContext
+  ) throws(RPCError) -> PromptVerdict {
+    guard hasInterceptor else { return .admitted }
+    guard let promptInterceptor else { return .mustWait }
+    return try promptInterceptor(method, &context)
   }
 
   func startThreads() {
