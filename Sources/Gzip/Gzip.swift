@@ -23,30 +23,46 @@ public enum Gzip {
   /// Bytes that one byte of deflate can stand for (zlib's technical details: 258 in two bits).
   private static let mostPacked = 1_032
 
-  /// Inflates `bytes` into exactly the memory that they claim, and not a byte beyond it: data that
-  /// makes more than it claims is damaged.
+  /// Inflates `bytes`, and not a byte beyond what they claim: data that makes more is damaged.
   public static func inflate(_ bytes: [UInt8], limit: Int) throws(GzipError) -> [UInt8] {
     guard let size = claimedSize(of: bytes) else { throw .corrupt }
     guard size <= limit else { throw .tooLarge }
+    var output: [UInt8] = []
+    output.reserveCapacity(size)
+    try inflate(bytes, claiming: size, onto: &output)
+    return output
+  }
+
+  /// How much is inflated at a time.
+  private static let piece = 32_768
+
+  /// The same, at the end of memory that the caller has made for what is claimed.
+  public static func inflate(
+    _ bytes: [UInt8], claiming size: Int, onto output: inout [UInt8]
+  ) throws(GzipError) {
     var stream = unsafe z_stream()
     guard unsafe consentd_gzip_inflate_init(&stream) == Z_OK else { throw .corrupt }
     defer { unsafe inflateEnd(&stream) }
-    var isWhole = false
-    // One byte more than claimed: zlib takes no empty space.
-    let output = unsafe [UInt8](unsafeUninitializedCapacity: size + 1) { space, count in
-      unsafe bytes.withUnsafeBufferPointer { input in
+    var left = size
+    let isWhole = unsafe bytes.withUnsafeBufferPointer { input in
+      unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: piece) { space in
         unsafe stream.next_in = unsafe UnsafeMutablePointer(mutating: input.baseAddress)
         unsafe stream.avail_in = UInt32(clamping: input.count)
-        unsafe stream.next_out = space.baseAddress
-        unsafe stream.avail_out = UInt32(clamping: size + 1)
-        let status = unsafe CZlib.inflate(&stream, Z_FINISH)
-        // What follows the end is not ours to ignore.
-        isWhole = unsafe status == Z_STREAM_END && stream.avail_in == 0
-        count = unsafe size + 1 - Int(stream.avail_out)
+        while true {
+          unsafe stream.next_out = space.baseAddress
+          unsafe stream.avail_out = UInt32(clamping: space.count)
+          let status = unsafe CZlib.inflate(&stream, Z_NO_FLUSH)
+          let made = unsafe space.count - Int(stream.avail_out)
+          guard made <= left, status == Z_OK || status == Z_STREAM_END else { return false }
+          left -= made
+          unsafe output.append(contentsOf: UnsafeBufferPointer(rebasing: space[..<made]))
+          // What follows the end is not ours to ignore.
+          if status == Z_STREAM_END { return unsafe left == 0 && stream.avail_in == 0 }
+          if made == 0 { return false }
+        }
       }
     }
-    guard isWhole, output.count == size else { throw .corrupt }
-    return output
+    guard isWhole else { throw .corrupt }
   }
 
   /// Deflates `bytes`; `nil` when zlib has no memory or the result is not smaller.

@@ -34,13 +34,21 @@ enum Compression: Sendable {
   }
 
   func inflate(_ bytes: [UInt8], limit: Int) throws(WireFault) -> [UInt8] {
+    let size = try claimedSize(of: bytes, limit: limit)
+    var output: [UInt8] = []
+    output.reserveCapacity(size)
+    try inflate(bytes, claiming: size, onto: &output)
+    return output
+  }
+
+  /// Inflates to the end of memory that the caller has made for what is claimed.
+  func inflate(
+    _ bytes: [UInt8], claiming size: Int, onto output: inout [UInt8]
+  ) throws(WireFault) {
     do throws(GzipError) {
-      return try Gzip.inflate(bytes, limit: limit)
+      try Gzip.inflate(bytes, claiming: size, onto: &output)
     } catch {
-      switch error {
-      case .corrupt: throw Self.damaged
-      case .tooLarge: throw Self.tooLarge(limit)
-      }
+      throw Self.damaged
     }
   }
 

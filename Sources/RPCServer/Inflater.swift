@@ -19,6 +19,16 @@ final class Inflater: Sendable {
   /// Niceness of the thread: a tenth of a core that is contended, all of one that is not.
   private static let niceness: CInt = 10
 
+  /// Memory for one result, made and given back by the call that waits for it. The inflating thread
+  /// must do neither: where it gives way in the middle of it, it holds the process's memory map, and
+  /// an event loop that needs memory waits for its turn.
+  ///
+  /// INVARIANT: touched by the thread while the call waits for it, and by the call before and after.
+  private final class Space: @unchecked Sendable {
+    var bytes: [UInt8] = []
+    init(_ size: Int) { bytes.reserveCapacity(size) }
+  }
+
   private let budget: Int
   private let held = Atomic<Int>(0)
   private let thread = NIOThreadPool(numberOfThreads: 1)
@@ -50,10 +60,12 @@ final class Inflater: Sendable {
       release(size)
       throw StandardErrors.inflatingTooMuch
     }
+    let space = Space(size)
     do {
-      return (
-        try await thread.runIfActive { try compression.inflate(bytes, limit: limit) }, size
-      )
+      try await thread.runIfActive {
+        try compression.inflate(bytes, claiming: size, onto: &space.bytes)
+      }
+      return (space.bytes, size)
     } catch {
       release(size)
       throw error
