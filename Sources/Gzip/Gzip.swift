@@ -66,23 +66,29 @@ public enum Gzip {
   }
 
   /// Deflates `bytes`; `nil` when zlib has no memory or the result is not smaller.
+  ///
+  /// The result grows as it is made: most are a small part of what they stand for.
   public static func deflate(_ bytes: [UInt8], level: Int32 = 1) -> [UInt8]? {
     var stream = unsafe z_stream()
     guard unsafe consentd_gzip_deflate_init(&stream, level) == Z_OK else { return nil }
     defer { unsafe deflateEnd(&stream) }
-    var output = [UInt8](repeating: 0, count: bytes.count)
-    let written: Int? = unsafe bytes.withUnsafeBufferPointer { input in
-      unsafe output.withUnsafeMutableBufferPointer { space in
+    var output: [UInt8] = []
+    let isWhole = unsafe bytes.withUnsafeBufferPointer { input in
+      unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: piece) { space in
         unsafe stream.next_in = unsafe UnsafeMutablePointer(mutating: input.baseAddress)
         unsafe stream.avail_in = UInt32(clamping: input.count)
-        unsafe stream.next_out = space.baseAddress
-        unsafe stream.avail_out = UInt32(clamping: space.count)
-        guard unsafe CZlib.deflate(&stream, Z_FINISH) == Z_STREAM_END else { return nil }
-        return unsafe space.count - Int(stream.avail_out)
+        while true {
+          unsafe stream.next_out = space.baseAddress
+          unsafe stream.avail_out = UInt32(clamping: space.count)
+          let status = unsafe CZlib.deflate(&stream, Z_FINISH)
+          guard status == Z_OK || status == Z_STREAM_END else { return false }
+          let made = unsafe space.count - Int(stream.avail_out)
+          unsafe output.append(contentsOf: UnsafeBufferPointer(rebasing: space[..<made]))
+          guard output.count < input.count else { return false }
+          if status == Z_STREAM_END { return true }
+        }
       }
     }
-    guard let written, written < bytes.count else { return nil }
-    output.removeSubrange(written...)
-    return output
+    return isWhole ? output : nil
   }
 }

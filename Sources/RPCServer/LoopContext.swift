@@ -6,9 +6,9 @@ import Synchronization
 /// What a handler's task asks of the loop that owns its call.
 enum LoopOperation {
   case sendHeaders(ServerCall)
-  case message(ServerCall, [UInt8])
+  case message(ServerCall, EncodedMessage)
   /// The task is over: the last message of a successful call, if any, or its error.
-  case finished(ServerCall, last: [UInt8]?, error: RPCError?)
+  case finished(ServerCall, last: EncodedMessage?, error: RPCError?)
   /// A reply was given that is made on the loop.
   case answered(OwedAnswer)
   /// A page's handler returned; `nil` when it failed.
@@ -93,7 +93,7 @@ final class LoopContext: @unchecked Sendable {
   private func run(_ operation: LoopOperation) {
     switch operation {
     case .sendHeaders(let call): call.sendHeadersOnLoop()
-    case .message(let call, let bytes): call.sendOnLoop(bytes)
+    case .message(let call, let message): call.sendOnLoop(message)
     case .finished(let call, let last, let error): call.taskEnded(last: last, error: error)
     case .answered(let answer): answer.call.finish(answer)
     case .page(let exchange, let response): exchange.finish(response)

@@ -119,11 +119,13 @@ extension ServerCall {
     handlerReplied(StandardErrors.unanswered)
   }
 
-  func handlerReplied(_ bytes: [UInt8]) { handlerReplied(last: bytes, error: nil) }
+  func handlerReplied(_ bytes: [UInt8]) {
+    handlerReplied(last: EncodedMessage(bytes, for: self), error: nil)
+  }
 
   func handlerReplied(_ error: RPCError) { handlerReplied(last: nil, error: error) }
 
-  private func handlerReplied(last: [UInt8]?, error: RPCError?) {
+  private func handlerReplied(last: EncodedMessage?, error: RPCError?) {
     if loop.isStarting(self) {
       taskEnded(last: last, error: error)
     } else {
@@ -140,7 +142,7 @@ extension ServerCall {
     // Nobody reads it, so it is not made.
     guard state.reply != .ended else { return taskEnded(last: nil, error: nil) }
     do {
-      taskEnded(last: try answer.encoded(), error: nil)
+      taskEnded(last: EncodedMessage(try answer.encoded(), for: self), error: nil)
     } catch {
       taskEnded(last: nil, error: render(error))
     }

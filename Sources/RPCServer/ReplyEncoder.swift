@@ -96,7 +96,7 @@ enum ReplyEncoder {
   // MARK: Connect unary
 
   /// The whole reply of a Connect unary call: a bare message, or an error with its HTTP status.
-  static func sendBare(_ call: ServerCall, body: [UInt8]?, error: RPCError?) {
+  static func sendBare(_ call: ServerCall, body: EncodedMessage?, error: RPCError?) {
     let (headers, trailers) = call.shared.withLock { shared in
       (shared.held?.headerFields ?? Metadata(), shared.held?.trailerFields ?? Metadata())
     }
@@ -105,15 +105,13 @@ enum ReplyEncoder {
     if let error { trailing.entries += sendable(error.trailingMetadata).entries }
     let status = error.map { call.status ?? $0.code.httpStatus } ?? 200
     fields.add(":status", "\(status)")
-    var content = error.map(errorJSON(_:)) ?? body ?? []
+    var content = error.map(errorJSON(_:)) ?? body?.bytes ?? []
     if error != nil {
       fields.add("content-type", "application/json")
     } else {
       fields.add("content-type", call.contentType)
-      if call.replyCompression != nil, content.count >= Compression.threshold,
-        let smaller = call.replyCompression?.deflate(content)
-      {
-        content = smaller
+      if let compressed = body?.compressed {
+        content = compressed
         fields.add("content-encoding", "gzip")
       }
     }

@@ -164,7 +164,7 @@ extension ServerCall {
   private func startInline(_ run: (ServerCall, [UInt8]) -> Void, _ bytes: [UInt8]) {
     guard onlyIsCompressed, let requestCompression else { return run(self, bytes) }
     do throws(WireFault) {
-      run(self, try requestCompression.inflate(bytes, limit: Inflater.smallOnLoop))
+      run(self, try requestCompression.inflate(bytes, limit: CompressionThread.smallOnLoop))
     } catch {
       finish(last: nil, error: inflatingFailed(error))
     }
@@ -220,7 +220,7 @@ extension ServerCall {
   /// Answers a call on the loop, without a task.
   func performInline(_ body: () throws(RPCError) -> [UInt8]) {
     do throws(RPCError) {
-      finish(last: try body(), error: nil)
+      finish(last: EncodedMessage(try body(), for: self), error: nil)
     } catch {
       finish(last: nil, error: error)
     }
@@ -234,10 +234,10 @@ extension ServerCall {
     carrier.touch()
   }
 
-  func sendOnLoop(_ bytes: [UInt8]) {
-    guard carrier.mayQueue(bytes.count) else { return fail(StandardErrors.unreadAnswers) }
-    write(bytes)
-    let size = bytes.count + 5
+  func sendOnLoop(_ message: EncodedMessage) {
+    guard carrier.mayQueue(message.bytes.count) else { return fail(StandardErrors.unreadAnswers) }
+    write(message)
+    let size = message.bytes.count + 5
     let half = loop.server.configuration.limits.queuedBytesPerStream / 2
     unreleased += size
     if carrier.queuedBytes < half {
@@ -248,11 +248,11 @@ extension ServerCall {
     carrier.touch()
   }
 
-  private func write(_ bytes: [UInt8]) {
+  private func write(_ message: EncodedMessage) {
     if state.reply == .nothingSent, replyCompression != nil {
       // A single short answer is never compressed, so nothing is announced for it.
       announcesCompression =
-        method.info.shape.streamsResponses || bytes.count >= Compression.threshold
+        method.info.shape.streamsResponses || message.bytes.count >= Compression.threshold
     }
     switch state.send() {
     case .headersAndMessage:
@@ -260,15 +260,11 @@ extension ServerCall {
     case .message: break
     case .drop: return
     }
-    let (flags, body) = deflated(bytes)
-    carrier.sendMessage(flags: flags, body)
-  }
-
-  private func deflated(_ bytes: [UInt8]) -> (flags: UInt8, bytes: [UInt8]) {
-    guard announcesCompression, let replyCompression, bytes.count >= Compression.threshold,
-      let smaller = replyCompression.deflate(bytes)
-    else { return (0, bytes) }
-    return (1, smaller)
+    if announcesCompression, let compressed = message.compressed {
+      carrier.sendMessage(flags: 1, compressed)
+    } else {
+      carrier.sendMessage(flags: 0, message.bytes)
+    }
   }
 
   /// The stream's queue fell below half: what was sent before counts no longer.
@@ -298,7 +294,7 @@ extension ServerCall {
   // MARK: Ends
 
   /// The task returned or threw, or the handler gave its reply.
-  func taskEnded(last: [UInt8]?, error: RPCError?) {
+  func taskEnded(last: EncodedMessage?, error: RPCError?) {
     handlerIsDone = true
     task = nil
     if onlyIsCompressed, method.info.begin != nil { keepInflated(0) }
@@ -315,16 +311,16 @@ extension ServerCall {
   }
 
   /// Sends the last message and the status, once; later calls do nothing.
-  func finish(last: [UInt8]?, error: RPCError?) {
+  func finish(last: EncodedMessage?, error: RPCError?) {
     guard state.reply != .ended else { return }
-    if error == nil, let last, let head = plainHead(for: last),
-      carrier.answer(head: head, message: last)
+    if error == nil, let last, let head = plainHead(for: last.bytes),
+      carrier.answer(head: head, message: last.bytes)
     {
       _ = state.finish()
       report(.ok)
       return over()
     }
-    guard carrier.mayQueue(last?.count ?? 0) || last == nil else {
+    guard carrier.mayQueue(last?.bytes.count ?? 0) || last == nil else {
       return finish(last: nil, error: StandardErrors.unreadAnswers)
     }
     if codec.isBare {

@@ -126,7 +126,9 @@ extension ServerCall {
     do {
       if let interceptor { try await interceptor(method.info, &context) }
       let last = try await body(context)
-      handlerEnded(last: last, error: nil)
+      let message: EncodedMessage? =
+        if let last { await loop.server.compressionThread.written(last, for: self) } else { nil }
+      handlerEnded(last: message, error: nil)
     } catch {
       handlerEnded(last: nil, error: render(error))
     }
@@ -154,7 +156,7 @@ extension ServerCall {
     await method.info.run(self, interceptor)
   }
 
-  private func handlerEnded(last: [UInt8]?, error: RPCError?) {
+  private func handlerEnded(last: EncodedMessage?, error: RPCError?) {
     loop.enqueue(.finished(self, last: last, error: error))
   }
 
@@ -224,7 +226,7 @@ extension ServerCall {
     keepInflated(0)
     guard request.isCompressed, let requestCompression else { return request.bytes }
     do {
-      let (bytes, counted) = try await loop.server.inflater.inflate(
+      let (bytes, counted) = try await loop.server.compressionThread.inflate(
         request.bytes, by: requestCompression,
         limit: loop.server.configuration.limits.messageBytes)
       keepInflated(counted)
@@ -246,7 +248,7 @@ extension ServerCall {
       defer { shared.exchange.inflated = count }
       return shared.exchange.inflated
     }
-    loop.server.inflater.release(before)
+    loop.server.compressionThread.release(before)
   }
 
   fileprivate enum Taken {
@@ -283,7 +285,7 @@ extension ServerCall {
       shared.exchange.unsent += bytes.count + 5
       return shared.exchange.unsent > limit
     }
-    loop.enqueue(.message(self, bytes))
+    loop.enqueue(.message(self, await loop.server.compressionThread.written(bytes, for: self)))
     guard mustWait else { return }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in

@@ -21,7 +21,7 @@ final class ServerCore: Sendable {
   // Out of the configuration, which a method of its own would be given a copy of.
   private let hasInterceptor: Bool
   private let promptInterceptor: PromptInterceptor?
-  let inflater: Inflater
+  let compressionThread: CompressionThread
   let handlers = HandlerPool()
   private let corsOrigins: Set<[UInt8]>
 
@@ -30,7 +30,7 @@ final class ServerCore: Sendable {
     self.methods = MethodTable(methods)
     self.health = health
     admission = ConnectionAdmission(limits: configuration.limits)
-    inflater = Inflater(budget: configuration.limits.inflatedBytes)
+    compressionThread = CompressionThread(budget: configuration.limits.inflatedBytes)
     corsOrigins = Set(configuration.corsOrigins.map { Array($0.utf8) })
     let healthPage: PageHandler = { _ in
       // Longer than five bytes: conformance suites look for a body they can starve of window.
@@ -53,12 +53,12 @@ final class ServerCore: Sendable {
   }
 
   func startThreads() {
-    inflater.start()
+    compressionThread.start()
     handlers.start()
   }
 
   func stopThreads() async {
-    await inflater.stop()
+    await compressionThread.stop()
     await handlers.stop()
   }
 

@@ -233,6 +233,25 @@ def unread_answers(echo):
     assert sum(fields.get("grpc-status") == "8" for fields in lists) == 24
 
 
+def compressed_answers(echo):
+    """Long answers asked for in gzip, which takes milliseconds each to make."""
+    raw = Raw(echo)
+    ask = framed(echo_request(payload_bytes=1_000_000))
+    fields = grpc_headers() + [("grpc-accept-encoding", "gzip")]
+    for number in range(12):
+        stream = 2 * number + 1
+        raw.send(raw.headers(stream, fields), raw.data(stream, ask, end=True))
+    ended = set()
+
+    def note(frame):
+        if "END_STREAM" in frame.flags:
+            ended.add(frame.stream_id)
+        return len(ended) == 12
+
+    assert raw.read(3, until=note), len(ended)
+    raw.close()
+
+
 def unfinished_messages(echo):
     """Bytes of messages that never end are given back to flow control, so they have a limit of their own."""
     client = Client(echo)
@@ -382,7 +401,7 @@ def many_connections(echo):
 
 OTHERS = [
     ping_flood, unread_ping_flood, slow_prefaces, reader_without_window, reader_by_the_byte, unread_answers,
-    unfinished_messages, zip_bombs, zip_bombs_that_lie, zip_bombs_that_fit, zip_bombs_over_http1, requests_never_taken, deep_json, endless_head_over_http1,
+    compressed_answers, unfinished_messages, zip_bombs, zip_bombs_that_lie, zip_bombs_that_fit, zip_bombs_over_http1, requests_never_taken, deep_json, endless_head_over_http1,
     endless_chunk_extension, many_connections,
 ]  # fmt: skip
 ATTACKS = {**FLOODS, **{run.__name__.replace("_", "-"): run for run in OTHERS}}

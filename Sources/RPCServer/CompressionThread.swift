@@ -3,15 +3,16 @@ import NIOPosix
 import RPCWire
 import Synchronization
 
-/// Inflates request messages away from the event loops, in the call's task and so after the
-/// interceptor: a few kilobytes can take milliseconds and megabytes to inflate, and neither may be
-/// had by a caller who is not admitted or at the cost of the other connections of a loop.
+/// Inflates request messages and deflates long answers away from the event loops, in the call's task
+/// and so after the interceptor: a few kilobytes can take milliseconds and megabytes to inflate, a
+/// megabyte milliseconds to deflate, and neither may be had by a caller who is not admitted or at the
+/// cost of the other connections of a loop.
 ///
-/// What a message claims to become is known before any of it is made. Small results come at once.
+/// What a request message claims to become is known before any of it is made. Small results come at once.
 /// Larger ones are counted from their claim until their handlers are done, and are made one at a time
 /// on a thread of their own that gives way to every other: were it their equal, an event loop that
 /// wakes up would wait for the end of its slice.
-final class Inflater: Sendable {
+final class CompressionThread: Sendable {
   /// Bytes of a result that is made at once and not counted.
   private static let small = 65_536
   /// The same for methods that answer on the loop, which take small messages.
@@ -69,6 +70,19 @@ final class Inflater: Sendable {
     } catch {
       release(size)
       throw error
+    }
+  }
+
+  /// A response message with its compressed form, if the call takes one.
+  func written(_ bytes: [UInt8], for call: ServerCall) async -> EncodedMessage {
+    guard call.replyCompression != nil, bytes.count > Self.small else {
+      return EncodedMessage(bytes, for: call)
+    }
+    do {
+      return try await thread.runIfActive { EncodedMessage(bytes, for: call) }
+    } catch {
+      // The server has ended, and the call with it.
+      return EncodedMessage(bytes, for: call)
     }
   }
 
