@@ -106,13 +106,15 @@ let store = try await PostgresConsentStore.open(
 
 let loaded = Atomic(false)
 let batches = Atomic(0)
-let checker = Checker(store: store, clock: SystemWallClock()) { report in
-  switch report {
-  case .preloaded: loaded.store(true, ordering: .relaxed)
-  case .logged: batches.wrappingAdd(1, ordering: .relaxed)
-  default: break
-  }
-}
+let checker = Checker(
+  store: store, clock: SystemWallClock(),
+  report: { report in
+    switch report {
+    case .preloaded: loaded.store(true, ordering: .relaxed)
+    case .logged: batches.wrappingAdd(1, ordering: .relaxed)
+    default: break
+    }
+  })
 let clock = ContinuousClock()
 let empty = residentBytes()
 let began = clock.now
