@@ -81,8 +81,8 @@ final class CompressionThread: Sendable {
     do {
       return try await thread.runIfActive { EncodedMessage(bytes, for: call) }
     } catch {
-      // The server has ended, and the call with it.
-      return EncodedMessage(bytes, for: call)
+      // The caller has left or the server has ended.
+      return EncodedMessage(ofEndedCall: bytes)
     }
   }
 

@@ -15,4 +15,10 @@ struct EncodedMessage: Sendable {
       compressed = nil
     }
   }
+
+  /// Of a call that has ended: nobody reads it, so nothing is made of it.
+  init(ofEndedCall bytes: [UInt8]) {
+    self.bytes = bytes
+    compressed = nil
+  }
 }
