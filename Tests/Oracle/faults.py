@@ -37,6 +37,10 @@ class Faults:
         self.cards = [f for f, n in times.items() for _ in range(n)
                       if kinds is None or f.__name__ in kinds]
         self.deck = []
+        # What a whole deck brings about.
+        self.kinds = {f.__name__ for f in self.cards}
+        if self.stop_at_point in self.cards:
+            self.kinds |= set(self.points)
         # Every card has been played.
         self.all_happened = threading.Event()
 
