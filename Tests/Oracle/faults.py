@@ -20,7 +20,8 @@ LOCK_SECONDS = 3.0
 class Faults:
     """One thread that does one thing after another."""
 
-    def __init__(self, cluster, register, workload, seed, kinds=None):
+    def __init__(self, cluster, register, workload, seed, kinds=None, pause=(0.1, 0.5)):
+        self.pause = pause  # seconds between two, at least and at most
         self.cluster, self.register, self.workload = cluster, register, workload
         self.dice = random.Random(f"{seed}-faults")
         self.counts = {}
@@ -32,7 +33,8 @@ class Faults:
         self.failure = None
         self.thread = None
         times = {self.kill_node: 2, self.stop_node: 3, self.end_sessions: 2,
-                 self.end_sessions_after_commit: 2, self.restart_database: 2, self.cut: 4, self.hold_at_lock: 1,
+                 self.end_sessions_after_commit: 2, self.restart_database: 2, self.cut: 4,
+                 self.hold_at_lock: 1,
                  self.stop_at_point: len(self.points)}
         self.cards = [f for f, n in times.items() for _ in range(n)
                       if kinds is None or f.__name__ in kinds]
@@ -63,7 +65,7 @@ class Faults:
 
     def _run(self):
         try:
-            while self.cards and not self.wanted.wait(self.dice.uniform(0.1, 0.5)):
+            while self.cards and not self.wanted.wait(self.dice.uniform(*self.pause)):
                 if not self.deck:
                     self.deck = self.dice.sample(self.cards, len(self.cards))
                 fault = self.deck.pop()

@@ -9,6 +9,7 @@ Usage: oracle.py short   [--seed N] [--seconds N]
 
 import argparse
 import random
+import resource
 import sys
 import time
 
@@ -21,6 +22,8 @@ from workload import Workload
 
 # Keys that one question of a soak asks about, at most: all of a register.
 MOST = 48
+# Between two faults of a soak clients get more done than in a short run.
+PAUSE = (0.3, 1.5)
 
 
 class Totals:
@@ -93,12 +96,12 @@ def show(violation, history, seed, limit=40):
 
 
 def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_over=True,
-             **clients):
+             pause=(0.1, 0.5), **clients):
     """One register from its first patient to the judgement of all that was told of it."""
     dice = random.Random(f"{seed}-round")
     register = Register(cluster, organization)
     workload = Workload(register, seed, **clients)
-    faults = Faults(cluster, register, workload, seed)
+    faults = Faults(cluster, register, workload, seed, pause=pause)
     judged = []
 
     def verify(log=True):
@@ -163,7 +166,9 @@ def finish(cluster, totals, seed):
             ("revocations acknowledged", totals.revocations),
             ("changes without a reply", totals.unknown),
             ("events watched", totals.events),
-            ("decisions explained", totals.explained)]
+            ("decisions explained", totals.explained),
+            ("memory of this process, at most",
+             f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")]
     rows += [("fault: " + name, count) for name, count in sorted(totals.faults.items())]
     rows += [("fault that never happened", name) for name in totals.missed()]
     cut = {k: n for k, n in cluster.proxy.counts().items() if k != "held"}
@@ -209,7 +214,7 @@ def soak(arguments):
             if left < 0 or reached or totals.violations:
                 break
             round_of(cluster, organization, f"{seed}-{number}", min(90, left), totals,
-                     fail_over=number % 3 == 2, writers=24, readers=12, most=MOST)
+                     fail_over=number % 4 == 3, pause=PAUSE, writers=24, readers=12, most=MOST)
             say(totals.line())
             reached = (totals.checks >= arguments.checks
                        and totals.revocations >= arguments.revocations)
