@@ -3,6 +3,8 @@
 public enum CheckingMutant: String, CaseIterable, Sendable {
   /// Decisions on the index are appended without asking whether facts changed meanwhile.
   case skipHeadValidation = "skip-head-validation"
+  /// The same, and the append does not look at the feed at all: its answers are followed by nothing.
+  case appendBlindly = "append-blindly"
   /// They are compared with what is applied when the batch is sent, not with what it was taken at.
   case compareWithApplied = "compare-with-applied"
   /// What was read for the index is taken in whatever has been applied since.

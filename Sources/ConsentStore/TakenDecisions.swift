@@ -30,6 +30,12 @@ public struct AppendCondition: Sendable {
   #if DEBUG
     /// For the tests that must notice it.
     public mutating func forgetLogTail() { requiresLogTail = false }
+
+    /// Whether the append looks at the feed at all.
+    public private(set) var readsFeed = true
+
+    /// For measuring what it costs that the feed is looked at.
+    public mutating func forgetFeed() { readsFeed = false }
   #endif
 }
 

@@ -13,6 +13,7 @@ import Testing
 
   static let scenarios: [CheckingMutant: Scenario] = [
     .skipHeadValidation: Scenarios.checkAfterRevocationElsewhere,
+    .appendBlindly: Scenarios.checkAfterRevocationElsewhere,
     .compareWithApplied: Scenarios.indexMovesBetweenDecisionAndAppend,
     .fillWithoutPosition: Scenarios.changePassesWhileFactsAreRead,
     .answerBeforeCommit: Scenarios.appendFails,

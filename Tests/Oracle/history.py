@@ -46,6 +46,7 @@ class History:
     """Appending is safe from many threads; reading is for when they pause."""
 
     def __init__(self):
+        self.calls = 0  # about: it is counted without a lock
         self.answers = []
         self.changes = []
         self.events = []  # as Watch told them
@@ -54,6 +55,7 @@ class History:
 
     def copy(self):
         other = History()
+        other.calls = self.calls
         for name in ("answers", "events", "faults", "unexpected"):
             getattr(other, name).extend(getattr(self, name))
         other.changes = [dataclasses.replace(c) for c in self.changes]
@@ -75,6 +77,14 @@ class Gate:
             self.inside += 1
 
     def __exit__(self, *_):
+        self.release()
+
+    def hold(self):
+        """For a call that outlasts the block it was begun in: it ends with `release`."""
+        with self.condition:
+            self.inside += 1
+
+    def release(self):
         with self.condition:
             self.inside -= 1
             self.condition.notify_all()

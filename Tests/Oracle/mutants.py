@@ -13,7 +13,7 @@ from workload import Workload
 CLIENTS = ["stale-cache", "unlogged", "reused-decision", "old-position", "lost-write",
            "event-twice"]
 # CheckingMutant of the service, by the names that CONSENTD_MUTANT takes.
-SERVICE = ["skip-head-validation", "compare-with-applied", "fill-without-position",
+SERVICE = ["skip-head-validation", "append-blindly", "compare-with-applied", "fill-without-position",
            "answer-before-commit", "ignore-log-tail", "reuse-position", "known-from-clock"]
 # What has to happen beside a mutant to bring it out.
 PROVOKED_BY = {"fill-without-position": ["kill_node"]}

@@ -9,6 +9,7 @@ Usage: oracle.py short   [--seed N] [--seconds N]
 
 import argparse
 import random
+import resource
 import sys
 import time
 
@@ -19,18 +20,26 @@ from verify import check_all
 from workload import Workload
 
 
+# Keys that one question of a soak asks about, at most: all of a register.
+MOST = 48
+# Between two faults of a soak clients get more done than in a short run.
+PAUSE = (0.3, 1.5)
+
+
 class Totals:
     def __init__(self):
         self.begin = time.monotonic()
-        self.checks = self.permits = self.grants = self.revocations = self.events = 0
+        self.checks = self.calls = self.permits = 0
+        self.grants = self.revocations = self.events = 0
         self.unknown = self.explained = 0
-        self.faults = {}
+        self.faults, self.kinds = {}, set()
         self.slowest_lock = 0.0
         self.violations = []
 
     def add(self, workload):
         history = workload.history
         self.checks += workload.lost_answers + len(history.answers)
+        self.calls += history.calls
         self.revocations += workload.lost_revocations
         self.permits += sum(a.permits for a in history.answers)
         answered = [c for c in history.changes if c.position is not None]
@@ -40,10 +49,19 @@ class Totals:
         self.events += len(history.events)
 
     def line(self):
-        return (f"{time.monotonic() - self.begin:6.0f} s  {self.checks} checks "
+        return (f"{time.monotonic() - self.begin:.0f} s: {self.checks} checks in {self.calls} calls "
                 f"({self.permits} permits), {self.grants} grants, {self.revocations} revocations, "
                 f"{self.unknown} changes without reply, {self.events} events watched, "
                 f"{self.explained} explained, {len(self.violations)} violations")
+
+    def missed(self):
+        """Kinds of fault that never happened: what they would have shown is not shown."""
+        return sorted(self.kinds - self.faults.keys())
+
+    def all_in_one(self, seed):
+        """Everything that a long run must be able to show, in one line."""
+        faults = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
+        return f"{self.line()}; faults: {faults}; seed {seed}"
 
 
 def say(text):
@@ -78,12 +96,12 @@ def show(violation, history, seed, limit=40):
 
 
 def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_over=True,
-             patients=24):
+             pause=(0.1, 0.5), **clients):
     """One register from its first patient to the judgement of all that was told of it."""
     dice = random.Random(f"{seed}-round")
-    register = Register(cluster, organization, patients=patients)
-    workload = Workload(register, seed)
-    faults = Faults(cluster, register, workload, seed)
+    register = Register(cluster, organization)
+    workload = Workload(register, seed, **clients)
+    faults = Faults(cluster, register, workload, seed, pause=pause)
     judged = []
 
     def verify(log=True):
@@ -109,6 +127,7 @@ def round_of(cluster, organization, seed, seconds, totals, explained=100, fail_o
     totals.add(workload)
     for name, count in faults.counts.items():
         totals.faults[name] = totals.faults.get(name, 0) + count
+    totals.kinds |= faults.kinds
     totals.slowest_lock = max(totals.slowest_lock, faults.slowest_lock)
     for text in faults.findings:
         say(f"VIOLATION (seed {seed}) {text}")
@@ -141,13 +160,17 @@ def finish(cluster, totals, seed):
         totals.violations.append(f"{len(FIELDS_LOST)} metadata fields were lost: {FIELDS_LOST[0]}")
     rows = [("time", f"{seconds:.0f} s"),
             ("checks answered and judged", f"{totals.checks} ({totals.checks / seconds:.0f}/s)"),
+            ("  in so many calls", totals.calls),
             ("  of them PERMIT", totals.permits),
             ("grants acknowledged", totals.grants),
             ("revocations acknowledged", totals.revocations),
             ("changes without a reply", totals.unknown),
             ("events watched", totals.events),
-            ("decisions explained", totals.explained)]
+            ("decisions explained", totals.explained),
+            ("memory of this process, at most",
+             f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")]
     rows += [("fault: " + name, count) for name, count in sorted(totals.faults.items())]
+    rows += [("fault that never happened", name) for name in totals.missed()]
     cut = {k: n for k, n in cluster.proxy.counts().items() if k != "held"}
     rows += [("connection: " + name, count) for name, count in sorted(cut.items())]
     rows += [("slowest write beside a silent holder of the lock", f"{totals.slowest_lock:.2f} s"),
@@ -176,21 +199,29 @@ def short(arguments):
 
 
 def soak(arguments):
+    """Rounds of their own organization each, judged and forgotten: memory stays that of one."""
     seed = arguments.seed
     say(f"seed {seed}")
     totals = Totals()
     deadline = time.monotonic() + arguments.minutes * 60
-    cluster = Cluster(seed, organizations=2000)
+    reached = False
+    # A round takes half a minute or more. Not many more organizations than that: each is looked at
+    # by every node that starts.
+    cluster = Cluster(seed, organizations=10 + round(2 * arguments.minutes))
     try:
         for number, organization in enumerate(cluster.organizations):
-            round_of(cluster, organization, f"{seed}-{number}", 90, totals,
-                     fail_over=number % 3 == 2)
-            say(totals.line())
-            done = (totals.checks >= arguments.checks
-                    and totals.revocations >= arguments.revocations)
-            if done or totals.violations or time.monotonic() > deadline:
+            left = deadline - time.monotonic()
+            if left < 0 or reached or totals.violations:
                 break
-        return finish(cluster, totals, seed)
+            round_of(cluster, organization, f"{seed}-{number}", min(90, left), totals,
+                     fail_over=number % 4 == 3, pause=PAUSE, writers=24, readers=12, most=MOST)
+            say(totals.line())
+            reached = (totals.checks >= arguments.checks
+                       and totals.revocations >= arguments.revocations)
+        failed = finish(cluster, totals, seed)
+        say("both counts reached" if reached else "ended before both counts were reached")
+        say(totals.all_in_one(seed))
+        return 1 if failed or (reached and totals.missed()) else 0
     finally:
         cluster.destroy()
 

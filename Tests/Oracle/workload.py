@@ -16,6 +16,12 @@ from history import Answer, Change, Gate, History
 
 CHECK_SECONDS = 4
 WRITE_SECONDS = 5
+# How long a writer waits for what it asked after a change. A node that stands still answers later,
+# perhaps, and its answer is judged; nobody stands still with it.
+ASK_SECONDS = 0.5
+# The share of a client's calls that go to its own node: while one node stands still, the clients of
+# the others go on.
+AT_HOME = 0.8
 # A write without a reply for so long is given up: it may have taken effect, or never will.
 GIVE_UP_SECONDS = 20
 
@@ -24,9 +30,39 @@ def revocations(history):
     return sum(not c.permits for c in history.changes if c.position is not None)
 
 
+class Asked:
+    """A question on its way: some keys, at one node, from now on."""
+
+    def __init__(self, workload, number, pairs, name):
+        self.workload, self.number, self.pairs, self.name = workload, number, pairs, name
+        self.history = workload.history
+        self.start = time.monotonic_ns()
+
+    def answered(self, answer):
+        end = time.monotonic_ns()
+        found = answer.decisions if hasattr(answer, "decisions") else [answer.decision]
+        if len(found) != len(self.pairs):
+            self.history.unexpected.append(
+                f"{len(found)} answers to {len(self.pairs)} questions")
+        self.history.calls += 1
+        for (key, uid), decision in zip(self.pairs, found):
+            position = decision.position
+            self.history.answers.append(self.workload.faulty(Answer(
+                key, uid, decision.effect == 1, self.start, end, position.position,
+                position.chain, decision.decision_id, self.name, self.number)))
+
+    def failed(self, error):
+        """Whether a fault explains it."""
+        if is_lost(error):
+            return True
+        self.workload.unexpected(f"check on node {self.number}", error)
+        return False
+
+
 class Workload:
-    def __init__(self, register, seed, writers=12, readers=8, fault=None):
+    def __init__(self, register, seed, writers=12, readers=9, most=20, fault=None):
         self.register = register
+        self.most = most  # keys that one question asks about
         self.seed = seed
         self.gate = Gate()
         self.history = History()
@@ -44,9 +80,9 @@ class Workload:
         keys = list(register.keys)
         random.Random(seed).shuffle(keys)
         for number in range(writers):
-            self._thread(self._write, number, keys[number::writers])
+            self._thread(self._write, number, number, keys[number::writers])
         for number in range(readers):
-            self._thread(self._read, number)
+            self._thread(self._read, number, number)
         self._thread(self._watch, 0)
 
     def _thread(self, body, number, *arguments):
@@ -98,16 +134,20 @@ class Workload:
     def unexpected(self, what, error):
         self.history.unexpected.append(f"{what}: {error.code().name} {error.details()}")
 
+    def _node(self, dice, client):
+        nodes = len(self.register.stubs)
+        return client % nodes if dice.random() < AT_HOME else dice.randrange(nodes)
+
     # Writers
 
-    def _write(self, dice, keys):
+    def _write(self, dice, client, keys):
         while not self.gate.ended:
             with self.gate:
                 if self.gate.ended:
                     return
                 key = dice.choice(keys)
                 if not self.reads_only and key not in self.retired:
-                    self.change(dice, key)
+                    self.change(dice, key, self._node(dice, client))
                     continue
             time.sleep(0.02)  # nothing to do: no busy loop
 
@@ -125,9 +165,12 @@ class Workload:
         self.grants[key] = made.grant if made.permits else None
         position = clocks.FeedPosition(position=made.position, chain=made.chain)
         nodes = list(range(len(self.register.stubs))) if ask is None else ask
-        for number in dice.sample(nodes, len(nodes)):
-            least = position if dice.random() < 0.25 else None
-            self.ask_one(number, key, dice.choice(self.register.images[key.patient]), least)
+        asked = [self.ask_later(number, key, dice.choice(self.register.images[key.patient]),
+                                position if dice.random() < 0.25 else None)
+                 for number in dice.sample(nodes, len(nodes))]
+        deadline = time.monotonic() + ASK_SECONDS
+        for done in asked:
+            done.wait(max(0, deadline - time.monotonic()))
 
     def _send(self, dice, request, made, node):
         deadline = time.monotonic() + GIVE_UP_SECONDS
@@ -147,7 +190,7 @@ class Workload:
                     return False
                 if dice.random() < 0.03:
                     return False  # a client that does not come back
-                node = None
+                node = None  # another, perhaps
                 time.sleep(0.02)  # pace of the retries
                 continue
             made.end = time.monotonic_ns()
@@ -159,59 +202,68 @@ class Workload:
 
     # Readers
 
-    def _read(self, dice):
+    def _read(self, dice, client):
         keys = self.register.keys
         while not self.gate.ended:
             with self.gate:
                 if self.gate.ended:
                     return
-                number = dice.randrange(len(self.register.stubs))
+                number = self._node(dice, client)
                 hot = list(self.hot)
                 if dice.random() < 0.5:
                     key = dice.choice(hot) if hot and dice.random() < 0.7 else dice.choice(keys)
-                    self.ask_one(number, key, dice.choice(self.register.images[key.patient]))
+                    self._ask(number, [(key, dice.choice(self.register.images[key.patient]))])
                     continue
-                some = dice.sample(keys, min(len(keys), dice.randint(4, 20)))
+                some = dice.sample(keys, min(len(keys), dice.randint(4, self.most)))
                 some = list(dict.fromkeys(hot + some))
-                self.ask(number, [(k, dice.choice(self.register.images[k.patient]))
-                                  for k in some])
+                self._ask(number, [(k, dice.choice(self.register.images[k.patient]))
+                                   for k in some], batch=True)
 
-    def ask_one(self, number, key, uid, least=None):
-        name = f"q{next(self.numbers)}"
-        request = check.CheckRequest(request=self.register.question(key, uid, name))
-        if least:
-            request.min_position.CopyFrom(least)
-        self._call(number, self.register.stubs[number].checks.Check, request,
-                   lambda answer: [answer.decision], [(key, uid)], name)
-
-    def ask(self, number, pairs):
-        name = f"q{next(self.numbers)}"
-        request = check.BatchCheckRequest(
-            requests=[self.register.question(k, uid, name) for k, uid in pairs])
-        self._call(number, self.register.stubs[number].checks.BatchCheck, request,
-                   lambda answer: answer.decisions, pairs, name)
-
-    def _call(self, number, call, request, decisions, pairs, name):
-        history = self.history
-        start = time.monotonic_ns()
+    def _ask(self, number, pairs, batch=False):
+        call, request, asked = self._question(number, pairs, batch)
         try:
             answer = call(request, timeout=CHECK_SECONDS, metadata=self.register.metadata)
         except grpc.RpcError as error:
-            if not is_lost(error):
-                self.unexpected(f"check on node {number}", error)
-            else:
+            if asked.failed(error):
                 time.sleep(0.005)  # a node that is down refuses at once: no busy loop
             return
-        end = time.monotonic_ns()
-        found = decisions(answer)
-        if len(found) != len(pairs):
-            history.unexpected.append(f"{len(found)} answers to {len(pairs)} questions")
-        for (key, uid), decision in zip(pairs, found):
-            history.answers.append(self._faulty(Answer(
-                key, uid, decision.effect == 1, start, end, decision.position.position,
-                decision.position.chain, decision.decision_id, name, number)))
+        asked.answered(answer)
 
-    def _faulty(self, answer):
+    def ask_later(self, number, key, uid, least=None):
+        """Asks without waiting; the event is set when what came of it is in the history."""
+        call, request, asked = self._question(number, [(key, uid)], False, least)
+        done = threading.Event()
+
+        def end(future):
+            try:
+                error = future.exception()
+                asked.failed(error) if error else asked.answered(future.result())
+            except Exception as error:  # a defect of the harness
+                self.failure = error
+                raise
+            finally:
+                self.gate.release()
+                done.set()
+
+        self.gate.hold()
+        call.future(request, timeout=CHECK_SECONDS,
+                    metadata=self.register.metadata).add_done_callback(end)
+        return done
+
+    def _question(self, number, pairs, batch, least=None):
+        """-> the call, its request, and what becomes of it."""
+        name = f"q{next(self.numbers)}"
+        checks = self.register.stubs[number].checks
+        questions = [self.register.question(k, uid, name) for k, uid in pairs]
+        if batch:
+            call, request = checks.BatchCheck, check.BatchCheckRequest(requests=questions)
+        else:
+            call, request = checks.Check, check.CheckRequest(request=questions[0])
+        if least:
+            request.min_position.CopyFrom(least)
+        return call, request, Asked(self, number, pairs, name)
+
+    def faulty(self, answer):
         """What a broken service would have told; only in the test of the oracle."""
         chance = zlib.crc32(f"{self.seed} {answer.request}".encode()) % 200
         if self.fault == "stale-cache" and not answer.permits and chance == 0:

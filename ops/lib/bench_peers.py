@@ -10,6 +10,7 @@ import bench_common as bench
 from bench_common import BUILD, Server, free_port, load
 
 TICK = os.sysconf("SC_CLK_TCK")
+GRPC_SWIFT = BUILD / "grpc-swift" / "release" / "bench-grpc-swift"
 KEY = "1.2.826.0.1.3680043.10.9999.1000000000"
 
 
@@ -24,6 +25,17 @@ def varint(number):
 
 def echo(node, threads, request_bytes, reply_bytes, shape):
     """C++ gRPC echo with requests and answers of the size of ours."""
+    return _echo(node, [BUILD / "bench-echo", free := free_port(), threads], free, request_bytes,
+                 reply_bytes, shape)
+
+
+def swift_echo(node, request_bytes, reply_bytes, shape):
+    """The same of grpc-swift-2, an event loop for each core."""
+    return _echo(node, [GRPC_SWIFT, free := free_port(), reply_bytes], free, request_bytes,
+                 reply_bytes, shape)
+
+
+def _echo(node, command, free, request_bytes, reply_bytes, shape):
     text = KEY.encode() + b"." * 400
     def message(length):
         pad = max(0, reply_bytes - length - 6)
@@ -32,7 +44,7 @@ def echo(node, threads, request_bytes, reply_bytes, shape):
     while len(message(length)) > request_bytes:
         length -= 1
     (node.folder / "echo").write_bytes(message(length))
-    with Server([BUILD / "bench-echo", free := free_port(), threads], free) as server:
+    with Server(command, free) as server:
         result = load(port=free, path="/wire.echo.v1.EchoService/Unary", body=node.folder / "echo",
                       cpu=f"server:{server.pid}", **shape)
     answer = result["answer_bytes"] / max(1, result["calls"]) - 5

@@ -62,22 +62,27 @@ def commands(folder, tls):
             "C++ gRPC echo": grpc()}
 
 
+def compare(folder, options, connections, streams, tls, names=None):
+    """The contestants in turn: name to results, in the order of rounds."""
+    contestants = commands(folder, tls)
+
+    def contestant(name):
+        command, of_load = contestants[name]
+        # A server that does nothing costs nothing: one at a time, started anew.
+        with Server(command, of_load["port"], core=CORES[0]) as server:
+            return load(core=CORES[-1], connections=connections, streams=streams,
+                        seconds=options.seconds, warmup=0.5, tls=int(tls),
+                        cpu=f"server:{server.pid}", **of_load)
+
+    return bench.interleave({name: lambda name=name: contestant(name)
+                             for name in names or contestants}, options.pairs)
+
+
 def calls(folder, options):
     """One table for each number of connections, plaintext and TLS."""
     summary = []
     for connections, streams, tls in ROWS:
-        contestants = commands(folder, tls)
-
-        def contestant(name):
-            command, of_load = contestants[name]
-            # A server that does nothing costs nothing: one at a time, started anew.
-            with Server(command, of_load["port"], core=CORES[0]) as server:
-                return load(core=CORES[-1], connections=connections, streams=streams,
-                            seconds=options.seconds, warmup=0.5, tls=int(tls),
-                            cpu=f"server:{server.pid}", **of_load)
-
-        results = bench.interleave(
-            {name: lambda name=name: contestant(name) for name in contestants}, options.pairs)
+        results = compare(folder, options, connections, streams, tls)
         title = f"{connections} connections x {streams} streams, {'TLS' if tls else 'plaintext'}"
         cost = {name: [r["us"]["server"] for r in rounds] for name, rounds in results.items()}
         rows = []
@@ -148,4 +153,5 @@ def main():
         bench.remove(folder)
 
 
-main()
+if __name__ == "__main__":
+    main()

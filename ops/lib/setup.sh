@@ -48,6 +48,12 @@ need_build_packages() {
     fail "libnghttp2-14 $nghttp2 lacks security fixes: install 1.52.0-1+deb12u3 or newer (apt-get update && apt-get upgrade)."
 }
 
+# An optimized consentd that still has what builds for tests have (`#if DEBUG`): points at which a
+# node can be stopped, clocks that differ, variants broken on purpose. Nobody serves with it.
+build_for_faults() {
+  swift build -c release -Xswiftc -DDEBUG --scratch-path .build-soak --product consentd >&2
+}
+
 # The clients of ops/test --all-clients: grpc-go and grpc-java.
 need_other_clients() {
   need_packages golang-go golang-google-grpc-dev openjdk-17-jdk-headless libgrpc-java \

@@ -90,15 +90,17 @@ extension DecisionRunner {
     _ connection: PostgresConnection
   ) throws -> (verdict: Verdict, following: FeedFollowing) {
     let last = condition.requiresLogTail ? held.last : nil
-    let after = try column(condition.after)
+    var test = AppendTest(
+      unlessAbove: try condition.unlessFactsChangedAbove.map { try column($0) },
+      after: try column(condition.after), lastFirstLeaf: try last.map { try column($0.firstLeaf) },
+      lastID: last?.id, seenPosition: try column(held.seen.position), seenChain: held.seen.chain)
+    #if DEBUG
+      test.readsFeed = condition.readsFeed
+    #endif
     let results = try connection.pipelinedTransaction(isolation: .readCommitted) { pipeline in
       _ = try TransactionEntry.enterWithKeptPlan(&pipeline, organization)
       try batch.append(
-        into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer,
-        AppendTest(
-          unlessAbove: try condition.unlessFactsChangedAbove.map { try column($0) }, after: after,
-          lastFirstLeaf: try last.map { try column($0.firstLeaf) }, lastID: last?.id,
-          seenPosition: try column(held.seen.position), seenChain: held.seen.chain))
+        into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer, test)
       StopPoint.checkInserted.reached()
     }
     try TransactionEntry.checkEntered(results.result(0))
@@ -126,6 +128,9 @@ struct AppendTest {
   /// A head that this node has seen: the feed must still hold it.
   var seenPosition: Int64
   var seenChain: [UInt8]
+  #if DEBUG
+    var readsFeed = true
+  #endif
 }
 
 extension DecisionBatch {
@@ -141,6 +146,12 @@ extension DecisionBatch {
     parameters.append(test.seenChain)
     parameters.append(before.kind.rawValue)
     parameters.append(signer?.verifierKey.text ?? "")
+    #if DEBUG
+      guard test.readsFeed else {
+        try pipeline.execute(.appendBlindly, parameters)
+        return
+      }
+    #endif
     try pipeline.execute(.appendBatch, parameters)
   }
 }

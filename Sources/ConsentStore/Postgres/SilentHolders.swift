@@ -5,8 +5,10 @@ enum SilentHolders {
   ///
   /// `idle_in_transaction_session_timeout` runs only between a Sync and the next message: a node
   /// that is stopped or cut off in the middle of a pipeline would keep the lock as long as its
-  /// connection stands. So whoever has waited for a lock in vain ends the sessions that have waited
-  /// for their node half that limit; not the whole, because a wait may begin before the silence.
+  /// connection stands. So whoever has waited for a lock in vain, a second, ends the sessions that
+  /// have waited for their node a quarter of that limit: a wait may begin before the silence, and at
+  /// half the limit every other wait ended just too early and was waited again (3.3 s; others must
+  /// write again within 3).
   /// To the silent node it is a lost connection, and the transaction is undone; if its COMMIT came
   /// just then, its outcome is found out as always.
   static func end(_ lanes: PostgresLanes) async {
@@ -29,7 +31,7 @@ extension PostgresStatement {
         AND a.pid <> pg_catalog.pg_backend_pid()
         AND a.xact_start IS NOT NULL AND a.wait_event = 'ClientRead'
         AND a.state_change < pg_catalog.clock_timestamp()
-          - pg_catalog.current_setting('idle_in_transaction_session_timeout')::interval / 2
+          - pg_catalog.current_setting('idle_in_transaction_session_timeout')::interval / 4
         AND EXISTS (
           SELECT FROM pg_catalog.pg_locks l
           WHERE l.pid = a.pid AND l.granted AND l.mode = 'RowShareLock'
