@@ -14,7 +14,8 @@ public enum LookupReport: Sendable {
 public struct LookupConfiguration: Sendable {
   /// Between two looks for something to do.
   public var pauseMicroseconds: Int64
-  /// Decisions in one transaction, about.
+  /// Decisions in one transaction, about, where so many wait: the larger its run, the less often they
+  /// are written again when runs are merged. It takes some tenths of a second and some MB of memory.
   public var decisionsPerStep: Int
   /// Rests so long after a step, in hundredths of the time it took: checks come first, also on a
   /// machine with few cores.
@@ -25,7 +26,7 @@ public struct LookupConfiguration: Sendable {
   public var longestRetryMicroseconds: Int64
 
   public init(
-    pauseMicroseconds: Int64 = 500_000, decisionsPerStep: Int = 4_000, restPercent: Int64 = 100,
+    pauseMicroseconds: Int64 = 500_000, decisionsPerStep: Int = 32_768, restPercent: Int64 = 100,
     followMicroseconds: Int64 = 10_000_000, firstRetryMicroseconds: Int64 = 500_000,
     longestRetryMicroseconds: Int64 = 60_000_000
   ) {
@@ -53,6 +54,8 @@ public actor LookupWorker {
   private let configuration: LookupConfiguration
   private let report: @Sendable (LookupReport) -> Void
   private var followed: (organizations: [OrganizationID], at: Int64)?
+  /// How long the last look took.
+  private var lookMicroseconds: Int64 = 0
   private var failing: [OrganizationID: (failures: Int, until: Int64)] = [:]
 
   public init(
@@ -73,12 +76,11 @@ public actor LookupWorker {
     var failures = 0
     while !Task.isCancelled {
       do {
-        let start = clock.uptime()
         let isBehind = try await sweep()
         failures = 0
         if !isBehind {
           // Many logs that nobody ended make looking itself dear; it then is done less often.
-          let took = min(max(0, clock.uptime() - start), 1_000_000)
+          let took = min(max(0, lookMicroseconds), 1_000_000)
           try await clock.sleep(microseconds: max(configuration.pauseMicroseconds, took * 10))
         }
       } catch is CancellationError {
@@ -95,7 +97,10 @@ public actor LookupWorker {
   /// - Returns: whether there is more to do at once.
   @discardableResult
   public func sweep() async throws -> Bool {
-    let backlog = try await lookup.lookupBacklog(of: follow())
+    let organizations = try await follow()
+    let start = clock.uptime()
+    let backlog = try await lookup.lookupBacklog(of: organizations)
+    lookMicroseconds = clock.uptime() - start
     report(.looked(backlog))
     var isBehind = false
     for behind in backlog where behind.isDue && mayWork(on: behind.organization) {

@@ -1,7 +1,8 @@
 import ConsentCore
-import ConsentStore
 import ProofLog
 import Testing
+
+@testable import ConsentStore
 
 /// The byte form of a log record: what is forgotten in it is neither proven nor read back.
 @Suite struct LogRecordTests {
@@ -15,6 +16,44 @@ import Testing
       #expect(LogRecord(bytes) == record, "seed \(Self.seed)")
       #expect(bytes == record.bytes, "seed \(Self.seed)")
     }
+  }
+
+  /// What records are found by is read off their bytes; reading them whole is the model.
+  @Test func whatARecordIsFoundByIsReadWithoutTheRest() throws {
+    var generator = SeededGenerator(seed: Self.seed)
+    var keys: [LookupKey] = []
+    for _ in 0..<400 {
+      let record = RandomRecord.record(using: &generator)
+      let bytes = record.bytes
+      keys = []
+      let read = LogRecordFields(bytes.span, keys: &keys)
+      let fields = try #require(read, "seed \(Self.seed)")
+      let decision = record.entry.decision
+      #expect(fields.organization == record.organization && fields.id == record.id)
+      #expect(fields.at == decision.at && fields.position == decision.position)
+      #expect(fields.isPermit == (decision.effect == .permit))
+      #expect(fields.isUse == (record.entry.request.intent == .use))
+      #expect(Set(keys) == Self.keys(of: record.entry), "seed \(Self.seed)")
+      let count = Int.random(in: bytes.indices, using: &generator)
+      let short = bytes[..<count]
+      let none = LogRecordFields(short.span, keys: &keys)
+      #expect(none == nil, "seed \(Self.seed)")
+      var changed = bytes
+      changed[count] ^= UInt8.random(in: 1...255, using: &generator)
+      _ = LogRecordFields(changed.span, keys: &keys)
+    }
+  }
+
+  private static func keys(of entry: DecisionEntry) -> Set<LookupKey> {
+    var keys: Set = [LookupKey(reason: entry.decision.primary.rawValue)]
+    if let patient = entry.patient { keys.insert(LookupKey(patient)) }
+    for image in entry.group?.images ?? [entry.request.image] { keys.insert(LookupKey(image)) }
+    if let actor = entry.request.actor { keys.insert(LookupKey(actor: actor.user)) }
+    guard entry.decision.effect == .permit else { return keys }
+    for record in entry.decision.records where record.part == .basis {
+      if let grant = record.grant { keys.insert(LookupKey(grant)) }
+    }
+    return keys
   }
 
   /// What is read is written again to the same bytes: no two forms for one record.

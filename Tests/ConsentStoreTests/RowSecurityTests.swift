@@ -66,13 +66,40 @@ import Testing
     "feed", "feed_event", "patient_version", "image_version", "instrument", "consent_grant",
     "grant_end", "revocation", "idempotency", "decision_log", "decision_log_batch", "data_key",
     "patient_identity", "schema_migration", "policy", "use_report", "proof_log", "proof_log_batch",
-    "decision_lookup", "proof_log_subtree", "disclosure",
+    "decision_place", "proof_log_subtree", "disclosure",
   ])
   func nothingRecordedCanBeChangedOrDeletedByTheServer(table: String) {
     let key = table == "schema_migration" ? "version = 0" : "organization_id = gen_random_uuid()"
     #expect(script("UPDATE \(table) SET \(key)") == "42501")
     #expect(script("DELETE FROM \(table)") == "42501")
     #expect(script("TRUNCATE \(table)") == "42501")
+  }
+
+  /// Merged runs are removed; what stands in one is never changed.
+  @Test func runsOfTheLookUpCanBeRemovedByTheirOrganizationAndNeverUpdated() throws {
+    let other: OrganizationID = random()
+    try database.run(
+      """
+      INSERT INTO decision_run VALUES ('\(other)', '\(other)', 0, 1, now(), now());
+      INSERT INTO decision_run_page VALUES ('\(other)', '\(other)', 1, now(), 0, '')
+      """)
+    let enter = "SELECT set_config('consentd.organizations', '{\(bench.organization)}', true);"
+    for table in ["decision_run", "decision_run_page"] {
+      #expect(script("BEGIN; \(enter) DELETE FROM \(table); COMMIT") == nil)
+      #expect(script("BEGIN; \(enter) UPDATE \(table) SET run_id = run_id; COMMIT") == "42501")
+      #expect(script("TRUNCATE \(table)") == "42501")
+    }
+    let own = "SELECT set_config('consentd.organizations', '{\(other)}', true);"
+    #expect(script("BEGIN; \(own) UPDATE decision_run SET level = 1; COMMIT") == "42501")
+    let left = try PostgresConnection(database.administrator()).execute(
+      PostgresStatement(
+        name: "runs_left",
+        sql: """
+          SELECT count(*) FROM decision_run r JOIN decision_run_page p USING (run_id)
+          WHERE r.organization_id = '\(other)'
+          """)
+    ).single().get(0, as: Int64.self)
+    #expect(left == 1)
   }
 
   @Test func theLockRowCanBeLockedAndNeverUpdated() {

@@ -26,6 +26,9 @@ struct CanonicalBytes {
 
   mutating func append(count: Int) { append(UInt32(truncatingIfNeeded: count)) }
 
+  /// Begins anew, in the memory it has.
+  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
   mutating func append(raw: [UInt8]) { bytes.append(contentsOf: raw) }
 
   mutating func append(byte: UInt8) { bytes.append(byte) }

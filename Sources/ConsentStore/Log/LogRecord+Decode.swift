@@ -110,7 +110,7 @@ extension Obligation {
     case 4: self = .limitToRecipient
     case 5: self = .askReceiverNotToRedisclose
     case 6: self = .part2Notice
-    case 7: self = .reviewWithin(hours: try reader.number())
+    case Self.reviewWithinCode: self = .reviewWithin(hours: try reader.number())
     default: throw Malformed()
     }
   }

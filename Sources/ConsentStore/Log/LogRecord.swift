@@ -171,12 +171,12 @@ extension CanonicalBytes {
     case .askReceiverNotToRedisclose: append(byte: 5)
     case .part2Notice: append(byte: 6)
     case .reviewWithin(let hours):
-      append(byte: 7)
+      append(byte: Obligation.reviewWithinCode)
       append(number: hours)
     }
   }
 
-  private mutating func append(image: ImageKey) {
+  mutating func append(image: ImageKey) {
     switch image {
     case .sopInstance(let uid):
       append(byte: 1)
@@ -187,7 +187,7 @@ extension CanonicalBytes {
     }
   }
 
-  private mutating func append(identifier: Identifier) {
+  mutating func append(identifier: Identifier) {
     append(varText: identifier.system)
     append(varText: identifier.value)
   }
@@ -202,4 +202,9 @@ extension CanonicalBytes {
     append(byte: 1)
     append(id)
   }
+}
+
+extension Obligation {
+  /// The one that is followed by a number.
+  static let reviewWithinCode: UInt8 = 7
 }

@@ -3,6 +3,8 @@ internal import ProofLog
 
 /// The records of one batch in one array: each with its length in front, 32 bits, big-endian.
 struct PackedRecords: Sendable {
+  /// In front of each record.
+  static let lengthBytes = 4
   private(set) var bytes: [UInt8] = []
   private(set) var count = 0
 

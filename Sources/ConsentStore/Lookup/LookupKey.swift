@@ -1,77 +1,78 @@
 internal import ConsentCore
 internal import Crypto
 
-/// What logged decisions are looked up by: 128 bits for a patient, an image, an actor, a reason or a
+/// What logged decisions are looked up by: 64 bits of a patient, an image, an actor, a reason or a
 /// grant of one organization.
 ///
-/// Two things with one key cost a record read in vain: what is found is compared with what was asked
-/// for. The digests need no secret, because the records beside them name the same things in clear.
-enum LookupKey {
-  static func of(_ patient: PatientID) -> ID<LookupKey> { patient.retyped() }
+/// Two things with one word cost a record read in vain: what is found is compared with what was asked
+/// for. Only uses of a grant are counted without reading records; so a grant is known in full. The
+/// digests need no secret, because the records beside them name the same things in clear, but are
+/// SHA-256: nobody chooses names that have one word.
+struct LookupKey: Hashable {
+  /// What entries are sorted by.
+  var word: Int64
+  /// The other half of a grant's id; `nil` of everything else.
+  var grant: UInt64?
 
-  static func of(_ grant: GrantID) -> ID<LookupKey> { grant.retyped() }
+  init(word: Int64, grant: UInt64?) {
+    self.word = word
+    self.grant = grant
+  }
 
-  static func of(_ image: ImageKey) -> ID<LookupKey> {
+  init(_ grant: GrantID) {
+    word = Int64(bitPattern: grant.low)
+    self.grant = grant.high
+  }
+
+  init(_ patient: PatientID) { word = Int64(bitPattern: patient.low) }
+
+  init(reason: UInt16) { word = Int64(reason) }
+
+  /// - Parameter image: its form in a log record.
+  init(image: Span<UInt8>) { word = Self.digest(1, image) }
+
+  /// - Parameter actor: the form of its identifier in a log record.
+  init(actor: Span<UInt8>) { word = Self.digest(2, actor) }
+
+  init(_ image: ImageKey) {
     var form = CanonicalBytes()
-    form.append(byte: 1)
-    form.append(varText: image.text)
-    return digest(form)
+    form.append(image: image)
+    self.init(image: form.bytes.span)
   }
 
-  static func of(actor: Identifier) -> ID<LookupKey> {
+  init(actor: Identifier) {
     var form = CanonicalBytes()
-    form.append(byte: 2)
-    form.append(varText: actor.system)
-    form.append(varText: actor.value)
-    return digest(form)
+    form.append(identifier: actor)
+    self.init(actor: form.bytes.span)
   }
 
-  static func of(_ reason: Reason) -> ID<LookupKey> { ID(high: 0, low: UInt64(reason.rawValue)) }
-
-  private static func digest(_ form: CanonicalBytes) -> ID<LookupKey> {
-    var words: (UInt64, UInt64) = (0, 0)
-    for (place, byte) in SHA256.hash(data: form.bytes).prefix(16).enumerated() {
-      if place < 8 {
-        words.0 = words.0 << 8 | UInt64(byte)
-      } else {
-        words.1 = words.1 << 8 | UInt64(byte)
-      }
-    }
-    return ID(high: words.0, low: words.1)
-  }
-}
-
-extension DecisionEntry {
-  /// Everything this decision is found by; what comes twice may be named twice.
-  ///
-  /// INVARIANT: a decision that matches a filter is found by each of the filter's keys.
-  func lookupKeys(_ body: (ID<LookupKey>) -> Void) {
-    if let patient { body(LookupKey.of(patient)) }
-    if let group {
-      for image in group.images { body(LookupKey.of(image)) }
-    } else {
-      body(LookupKey.of(request.image))
-    }
-    if let actor = request.actor { body(LookupKey.of(actor: actor.user)) }
-    body(LookupKey.of(decision.primary))
-    guard decision.effect == .permit else { return }
-    for record in decision.records where record.part == .basis {
-      if let grant = record.grant { body(LookupKey.of(grant)) }
+  private static func digest(_ kind: UInt8, _ form: Span<UInt8>) -> Int64 {
+    var hasher = SHA256()
+    unsafe withUnsafeBytes(of: kind) { unsafe hasher.update(bufferPointer: $0) }
+    unsafe form.withUnsafeBytes { unsafe hasher.update(bufferPointer: $0) }
+    return unsafe hasher.finalize().withUnsafeBytes { raw in
+      unsafe Int64(bigEndian: raw.loadUnaligned(as: Int64.self))
     }
   }
 }
 
 extension DecisionFilter {
-  /// Keys of which every matching decision has exactly one; `nil` if only time tells it from others.
+  /// Keys, and what of this filter each is to find, so that every matching decision is found by
+  /// exactly one; `nil` if only time tells it from others.
   ///
   /// The narrowest field is taken, as far as that can be known beforehand.
-  var lookupKeys: [ID<LookupKey>]? {
-    if let basisGrant { return [LookupKey.of(basisGrant)] }
-    if let image { return [LookupKey.of(image)] }
-    if let patient { return [LookupKey.of(patient)] }
-    if let actor { return [LookupKey.of(actor: actor)] }
-    // A decision has one primary reason.
-    if !primaries.isEmpty, primaries.count <= 16 { return primaries.map { LookupKey.of($0) } }
-    return nil
+  /// INVARIANT: `LogRecordFields` finds each of these keys in the record of a matching decision.
+  var lookups: [(key: LookupKey, filter: DecisionFilter)]? {
+    if let basisGrant { return [(LookupKey(basisGrant), self)] }
+    if let image { return [(LookupKey(image), self)] }
+    if let patient { return [(LookupKey(patient), self)] }
+    if let actor { return [(LookupKey(actor: actor), self)] }
+    guard !primaries.isEmpty, primaries.count <= 16 else { return nil }
+    return primaries.map { reason in
+      // What has another reason, and comes with a thing of the same word, is found by that one.
+      var filter = self
+      filter.primaries = [reason]
+      return (LookupKey(reason: reason.rawValue), filter)
+    }
   }
 }

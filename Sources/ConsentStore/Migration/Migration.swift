@@ -29,5 +29,6 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 10, name: "disclosure", sql: PackageResources._010_disclosure_sql),
     Migration(
       version: 11, name: "log_compression", sql: PackageResources._011_log_compression_sql),
+    Migration(version: 12, name: "decision_runs", sql: PackageResources._012_decision_runs_sql),
   ]
 }

@@ -4,6 +4,8 @@ enum BrokenLookup: Sendable {
   case movesOnFirst
   /// Of several keys of a decision the first only is kept.
   case knowsFirstKeyOnly
+  /// Of the runs that are merged the last is left out.
+  case losesRunInMerge
 }
 
 /// Places at which a test may end the work.
@@ -11,6 +13,8 @@ enum LookupPoint: Sendable, CaseIterable {
   case readRecords
   case betweenRowsAndProgress
   case beforeCommit
+  /// The new run is written, the old ones are not removed.
+  case mergedRuns
 }
 
 extension PostgresConsentStore.Options {

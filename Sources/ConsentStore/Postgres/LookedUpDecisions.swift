@@ -9,97 +9,141 @@ protocol DecisionStream {
 
 /// The decisions of one key that match a filter, as far as they are looked up.
 ///
-/// Rows are read in order of their earliest instant; a decision is handed out once no row still
-/// unread can begin before it. Records are read when they are near, the more the longer it goes on.
+/// Runs are read in order of their earliest instant, and in each the pages in order of theirs; a
+/// decision is handed out once nothing unread can be before it. Records are read when they are near,
+/// the more the longer it goes on.
 struct LookedUpDecisions: DecisionStream {
   private let connection: PostgresConnection
   private let organization: OrganizationID
-  private let key: ID<LookupKey>
+  private let key: LookupKey
   private let filter: DecisionFilter
-  private var after: (from: Instant, log: ID<DecisionLog>, leaf: Int64)
+  /// Not read yet; `nil`: not known yet.
+  private var runs: ArraySlice<Run>?
+  /// Of which there are more pages.
+  private var open: [OpenRun] = []
   /// In order, from `next` on.
   private var waiting: [LookupEntry] = []
   private var next = 0
-  /// Nothing unread is earlier; `nil` before the first page.
-  private var readUntil: Instant?
-  private var isComplete = false
   private var ready: ArraySlice<LoggedDecision> = []
-  private var rowsAtOnce: Int64 = 16
+  private var runsAtOnce = 16
   private var recordsAtOnce = 16
-  private static let bytesAtOnce = 4 << 20
+
+  private struct Run {
+    var id: ID<LookupRun>
+    var from: Instant
+  }
+
+  private struct OpenRun {
+    var id: ID<LookupRun>
+    /// The last page that was read. Nothing unread is earlier.
+    var from: Instant
+    var number: Int32
+    var pagesAtOnce: Int64 = 4
+  }
 
   init(
-    _ connection: PostgresConnection, _ organization: OrganizationID, _ key: ID<LookupKey>,
+    _ connection: PostgresConnection, _ organization: OrganizationID, _ key: LookupKey,
     _ filter: DecisionFilter
   ) {
     self.connection = connection
     self.organization = organization
     self.key = key
     self.filter = filter
-    let start = filter.from?.adding(microseconds: -LookupRow.reachMicroseconds)
-    after = (start ?? .distantPast, ID(high: 0, low: 0), -1)
   }
 
   mutating func pop() throws -> LoggedDecision? {
     while ready.isEmpty {
-      let end = waiting[next...].firstIndex { entry in !isNear(entry) } ?? waiting.endIndex
+      let unread = try unread()
+      let end =
+        waiting[next...].firstIndex { entry in unread.map { entry.at >= $0.from } ?? false }
+        ?? waiting.endIndex
       if next < end {
         try readRecords(until: end)
-      } else if isComplete {
-        return nil
+      } else if let unread {
+        try unread.open.map { try readPages($0) } ?? readRuns()
+        waiting.sort { $0.isListed(before: $1) }
       } else {
-        try readRows()
+        return nil
       }
     }
     return ready.popFirst()
   }
 
-  private func isNear(_ entry: LookupEntry) -> Bool {
-    isComplete || readUntil.map { entry.at < $0 } ?? false
+  /// The earliest of what is not read; `open` is `nil` where it is in a run of which nothing is.
+  private mutating func unread() throws -> (from: Instant, open: Int?)? {
+    if runs == nil { runs = try readHeads() }
+    var earliest: (from: Instant, open: Int?)? = runs?.first.map { ($0.from, nil) }
+    for (index, run) in open.enumerated() where earliest.map({ run.from < $0.from }) ?? true {
+      earliest = (run.from, index)
+    }
+    return earliest
   }
 
-  private mutating func readRows() throws {
+  private func readHeads() throws -> ArraySlice<Run> {
+    try connection.execute(
+      .runs, organization, filter.from ?? .distantPast, filter.until ?? .distantFuture
+    ).rows.map { Run(id: try $0.get(0), from: try $0.get(1)) }[...]
+  }
+
+  /// Of the next runs the pages in which the key may be: the last that begins before it and the first
+  /// that begins with it.
+  private mutating func readRuns() throws {
+    let group = runs?.prefix(runsAtOnce) ?? []
+    runs = runs?.dropFirst(runsAtOnce)
+    runsAtOnce = min(runsAtOnce * 4, 256)
+    let rows = try connection.execute(
+      .pagesLookedUp, organization, group.map(\.id), key.word, filter.from ?? .distantPast,
+      filter.until ?? .distantFuture
+    ).rows
     waiting.removeFirst(next)
     next = 0
-    let page = try connection.execute(
-      .lookupRows, organization, key, after.from, after.log, after.leaf,
-      filter.until ?? .distantFuture, rowsAtOnce)
-    for row in page.rows {
-      let found = try LookupRow.entries(row)
-      waiting += found.entries.filter { $0.mayMatch(filter) }
-      after = (found.from, found.log, try column(found.firstLeaf))
+    for row in rows {
+      let page = try LookupPage(row, from: 0)
+      try take(page)
+      if page.word == key.word, try row.get(5, as: Bool.self) {
+        open.append(
+          OpenRun(id: try row.get(4), from: page.from, number: try row.get(3)))
+      }
     }
-    readUntil = after.from
-    isComplete = Int64(page.rowCount) < rowsAtOnce
-    rowsAtOnce = min(rowsAtOnce * 4, 256)
-    waiting.sort { $0.isListed(before: $1) }
+  }
+
+  private mutating func readPages(_ index: Int) throws {
+    let run = open[index]
+    let rows = try connection.execute(
+      .furtherPagesLookedUp, organization, run.id, key.word, run.from, run.number,
+      filter.until ?? .distantFuture, run.pagesAtOnce
+    ).rows
+    waiting.removeFirst(next)
+    next = 0
+    for row in rows {
+      let page = try LookupPage(row, from: 0)
+      open[index].from = page.from
+      open[index].number = try row.get(3)
+      try take(page)
+    }
+    open[index].pagesAtOnce = min(run.pagesAtOnce * 4, 64)
+    if rows.count < run.pagesAtOnce { open.remove(at: index) }
+  }
+
+  private mutating func take(_ page: LookupPage) throws {
+    guard let entries = page.entries(of: key.word) else { throw LookupPage.unreadable }
+    waiting += entries.filter { $0.key == key && $0.mayMatch(filter) }
   }
 
   private mutating func readRecords(until end: Int) throws {
-    var wanted: [LookupEntry] = []
-    var bytes = 0
-    while next < end, wanted.count < recordsAtOnce, bytes < Self.bytesAtOnce {
-      bytes += waiting[next].length
-      wanted.append(waiting[next])
-      next += 1
-    }
+    let wanted = waiting[next..<min(end, next + recordsAtOnce)]
+    next = wanted.endIndex
     recordsAtOnce = min(recordsAtOnce * 4, 1_024)
     ready = try LookupEntry.decisions(wanted, organization, connection).filter(filter.matches)[...]
   }
 }
 
-extension LookupRow {
-  /// From the columns decided_from, log_id, first_leaf and entries.
-  static func entries(
-    _ row: PostgresRow
-  ) throws -> (from: Instant, log: ID<DecisionLog>, firstLeaf: UInt64, entries: [LookupEntry]) {
-    let (from, log, _, bytes) = try row.decode(
-      Instant.self, ID<DecisionLog>.self, Int64.self, [UInt8].self)
-    let firstLeaf = try row.unsigned(2)
-    guard let entries = entries(bytes, log: log, from: from, firstLeaf: firstLeaf) else {
-      throw StoreError.unreadable("a row of the look-up of decisions")
-    }
-    return (from, log, firstLeaf, entries)
+extension LookupPage {
+  /// From three columns: key, decided_from and entries.
+  init(_ row: PostgresRow, from column: Int) throws {
+    word = try row.get(column)
+    from = try row.get(column + 1)
+    bytes = try row.get(column + 2)
   }
 }
 
@@ -107,17 +151,20 @@ extension LookupEntry {
   /// Reads their records, and nothing of their batches beside them.
   /// - Throws: `StoreError.unreadable` if one is not where it was.
   fileprivate static func decisions(
-    _ entries: [LookupEntry], _ organization: OrganizationID, _ connection: PostgresConnection
+    _ entries: ArraySlice<LookupEntry>, _ organization: OrganizationID,
+    _ connection: PostgresConnection
   ) throws -> [LoggedDecision] {
+    let places = try places(entries, organization, connection)
     let rows = try connection.execute(
       .recordsLookedUp, organization, entries.map(\.log),
-      entries.map { try column($0.batch) }, entries.map { Int32(clamping: $0.offset) },
-      entries.map { Int32(clamping: $0.length) }
+      places.map { try column($0.batch) }, places.map { Int32(clamping: $0.offset) },
+      places.map { Int32(clamping: $0.length) }
     ).rows
     guard rows.count == entries.count else {
       throw StoreError.unreadable("a batch of decisions that was looked up is missing")
     }
-    return try zip(rows, entries).map { row, entry in
+    return try zip(rows, zip(entries, places)).map { row, found in
+      let (entry, place) = found
       let (count, _, root, bytes) = try row.decode(
         Int32.self, Int64.self, [UInt8].self, [UInt8].self)
       let id = DecisionID(log: entry.log, leaf: entry.leaf)
@@ -125,20 +172,90 @@ extension LookupEntry {
         throw StoreError.unreadable("a decision record")
       }
       let receipt = LogReceipt(
-        treeSize: entry.batch + UInt64(clamping: count), root: root, epoch: try row.unsigned(1))
+        treeSize: place.batch + UInt64(clamping: count), root: root, epoch: try row.unsigned(1))
       return LoggedDecision(id: id, entry: record.entry, head: record.head, receipt: receipt)
+    }
+  }
+
+  private struct Stretch {
+    var firstLeaf: UInt64
+    var places: [LookupPlace]
+  }
+
+  private static func places(
+    _ entries: ArraySlice<LookupEntry>, _ organization: OrganizationID,
+    _ connection: PostgresConnection
+  ) throws -> [LookupPlace] {
+    let rows = try connection.execute(
+      .placesLookedUp, organization, entries.map(\.log), entries.map { try column($0.leaf) }
+    ).rows
+    var stretches: [ID<DecisionLog>: [Stretch]] = [:]
+    for row in rows {
+      let log = try row.get(0, as: ID<DecisionLog>.self)
+      let row = LookupPlaces(log: log, firstLeaf: try row.unsigned(1), bytes: try row.get(2))
+      guard let places = row.places() else {
+        throw StoreError.unreadable("the places of decision records")
+      }
+      stretches[log, default: []].append(Stretch(firstLeaf: row.firstLeaf, places: places))
+    }
+    return try entries.map { entry in
+      // In order, so the last that begins at or before the leaf is it.
+      let stretch = stretches[entry.log]?.last { $0.firstLeaf <= entry.leaf }
+      guard let stretch, let index = Int(exactly: entry.leaf - stretch.firstLeaf),
+        stretch.places.indices.contains(index)
+      else { throw StoreError.unreadable("the place of a decision record is missing") }
+      return stretch.places[index]
     }
   }
 }
 
 extension PostgresStatement {
-  fileprivate static let lookupRows = PostgresStatement(
-    name: "lookup_rows",
+  fileprivate static let runs = PostgresStatement(
+    name: "runs",
     sql: """
-      SELECT decided_from, log_id, first_leaf, entries FROM decision_lookup
-      WHERE organization_id = $1 AND key = $2 AND decided_from >= $3
-        AND (decided_from, log_id, first_leaf) > ($3, $4, $5) AND decided_from < $6
-      ORDER BY decided_from, log_id, first_leaf LIMIT $7
+      SELECT run_id, decided_from FROM decision_run
+      WHERE organization_id = $1 AND decided_until >= $2 AND decided_from < $3
+      ORDER BY decided_from, run_id
+      """)
+  /// Of each run two pages at most. The second may be followed by others.
+  fileprivate static let pagesLookedUp = PostgresStatement(
+    name: "pages_looked_up",
+    sql: """
+      SELECT found.key, found.decided_from, found.entries, found.number, asked.run_id, found.is_first
+      FROM unnest($2::uuid[]) AS asked (run_id)
+      CROSS JOIN LATERAL (
+        (SELECT key, decided_from, entries, number, false AS is_first FROM decision_run_page
+        WHERE organization_id = $1 AND run_id = asked.run_id AND (key, decided_from) < ($3, $4)
+        ORDER BY key DESC, decided_from DESC, number DESC LIMIT 1)
+        UNION ALL
+        (SELECT key, decided_from, entries, number, true FROM decision_run_page
+        WHERE organization_id = $1 AND run_id = asked.run_id AND key = $3
+          AND decided_from >= $4 AND decided_from < $5
+        ORDER BY decided_from, number LIMIT 1)) found
+      """)
+  fileprivate static let furtherPagesLookedUp = PostgresStatement(
+    name: "further_pages_looked_up",
+    sql: """
+      SELECT key, decided_from, entries, number FROM decision_run_page
+      WHERE organization_id = $1 AND run_id = $2 AND key = $3
+        AND (decided_from, number) > ($4, $5) AND decided_from < $6
+      ORDER BY decided_from, number LIMIT $7
+      """)
+  /// Each stretch once, in order, whatever of it is asked for.
+  fileprivate static let placesLookedUp = PostgresStatement(
+    name: "places_looked_up",
+    sql: """
+      SELECT p.log_id, p.first_leaf, p.places
+      FROM (
+        SELECT DISTINCT a.log_id, found.first_leaf
+        FROM unnest($2::uuid[], $3::bigint[]) AS a (log_id, leaf)
+        CROSS JOIN LATERAL (
+          SELECT first_leaf FROM decision_place
+          WHERE organization_id = $1 AND log_id = a.log_id AND first_leaf <= a.leaf
+          ORDER BY first_leaf DESC LIMIT 1) found) stretch
+      JOIN decision_place p ON p.organization_id = $1 AND p.log_id = stretch.log_id
+        AND p.first_leaf = stretch.first_leaf
+      ORDER BY p.log_id, p.first_leaf
       """)
   /// In the order asked for. OFFSET 0 keeps it to one look-up by key a record.
   fileprivate static let recordsLookedUp = PostgresStatement(

@@ -28,7 +28,13 @@ extension PostgresConsentStore: DecisionLookup {
   ) async throws -> Int {
     do {
       return try await lookups.run { [options] connection in
-        try LookupExtension(organization, atMost: most, options: options).run(connection)
+        let done = try LookupExtension(organization, atMost: most, options: options)
+          .run(connection)
+        if done > 0 {
+          let merge = LookupMerge(organization, options: options)
+          while try merge.run(connection) {}
+        }
+        return done
       }
     } catch {
       throw StoreFailure.public(error)
@@ -36,11 +42,11 @@ extension PostgresConsentStore: DecisionLookup {
   }
 }
 
-/// One transaction of the look-up: rows for the next leaves of some logs, and where these now stand.
+/// One transaction of the look-up: a run of the next leaves of some logs, and where these now stand.
 ///
-/// INVARIANT: rows and progress are one commit. The progress row is locked from the moment it is
-/// read, so that each leaf is looked up by one transaction; a leaf that is looked up again all the
-/// same, as after an administrator has set `leaves` back, adds what is missing and nothing twice.
+/// INVARIANT: the run and the progress are one commit. The progress row is locked from the moment it
+/// is read, so that each leaf is looked up by one transaction; where an administrator has set
+/// `leaves` back and left what was looked up, the key of its places refuses to do it twice.
 struct LookupExtension {
   private let organization: OrganizationID
   private let most: Int
@@ -89,7 +95,6 @@ struct LookupExtension {
     var claim: Claim
     var tree: MerkleTree
     var hasEnded = false
-    var rows: [LookupRow] = []
     var subtrees: [Subtree] = []
 
     var decisions: Int { Int(clamping: tree.size - claim.tree.size) }
@@ -103,8 +108,9 @@ struct LookupExtension {
   }
 
   private func extend(_ claims: [Claim], _ connection: PostgresConnection) throws -> Int {
+    var gathering = LookupGathering()
     let steps = try claims.map { claim in
-      try step(claim, atMost: max(1, most / claims.count), connection)
+      try step(claim, atMost: max(1, most / claims.count), &gathering, connection)
     }
     try options.reachLookup(.readRecords)
     if options.isBroken(.movesOnFirst) {
@@ -117,19 +123,27 @@ struct LookupExtension {
       }
       try TransactionEntry.checkEntered(results.result(0))
     }
-    // In the order of the primary key: neighbours share a page.
-    let rows = steps.flatMap(\.rows).sorted { ($0.key, $0.from) < ($1.key, $1.from) }
+    let places = gathering.places.filter { !$0.bytes.isEmpty }
+    let found = gathering.finish(options.lookupShape)
     let subtrees = steps.flatMap(\.subtrees)
     let results = try connection.pipeline { pipeline in
-      try pipeline.execute(
-        .addLookup, organization, rows.map(\.key), rows.map(\.from), rows.map(\.log),
-        rows.map { try column($0.firstLeaf) }, rows.map(\.bytes))
+      if let found {
+        try found.run.insert(into: &pipeline, organization)
+        try found.run.insert(found.pages, from: 0, into: &pipeline, organization)
+        try pipeline.execute(
+          .addPlaces, organization, places.map(\.log), places.map { try column($0.firstLeaf) },
+          places.map(\.bytes))
+      }
       guard !subtrees.isEmpty else { return }
       try pipeline.execute(
         .addSubtrees, organization, subtrees.map(\.log), subtrees.map(\.level),
         subtrees.map(\.number), subtrees.map(\.root.bytes))
     }
-    if let failure = results.firstFailure { throw failure }
+    if let failure = results.firstFailure {
+      // Somebody has set the progress back and left what was looked up.
+      guard failure.isUniqueViolation("decision_place_pkey") else { throw failure }
+      throw StoreError.unreadable("a leaf is to be looked up that is looked up already")
+    }
     let decisions = steps.reduce(0) { $0 + $1.decisions }
     if options.isBroken(.movesOnFirst) { return decisions }
     try options.reachLookup(.betweenRowsAndProgress)
@@ -139,45 +153,64 @@ struct LookupExtension {
   }
 
   /// Reads batches from the first leaf that is not looked up; at least one.
-  ///
-  /// The records are hashed on the way, for the roots of subtrees, so a record that is not what was
-  /// logged is noticed here: nothing of its batch is looked up then, and the reason told.
   private func step(
-    _ claim: Claim, atMost most: Int, _ connection: PostgresConnection
+    _ claim: Claim, atMost most: Int, _ gathering: inout LookupGathering,
+    _ connection: PostgresConnection
   ) throws -> Step {
     var step = Step(claim: claim, tree: claim.tree)
     step.hasEnded = claim.isOfOneChange
-    var entries = LookupEntries()
-    let batches = try connection.execute(
-      .batchesToLookUp, organization, claim.log, column(claim.tree.size)
-    ).rows
-    for row in batches {
-      let batch = try PackedBatch(row)
-      guard batch.count > 0 else {
-        // The leaf was claimed: no decision follows.
-        step.hasEnded = true
-        break
-      }
-      guard batch.firstLeaf == step.tree.size else {
-        throw StoreError.unreadable("a leaf of a log is missing")
-      }
-      try entries.append(batch, options)
-      for record in try batch.split() {
-        step.tree.append(.leaf(record)) { level, number, root in
-          guard level >= SubtreeRoots.lowest, let number = Int64(exactly: number) else { return }
-          step.subtrees.append(
-            Subtree(
-              log: claim.log, level: Int16(truncatingIfNeeded: level), number: number, root: root))
+    gathering.begin(claim.log, at: claim.tree.size)
+    var mayFollow = true
+    while mayFollow {
+      let page = try connection.execute(
+        .batchesToLookUp, organization, claim.log, column(step.tree.size))
+      var bytes = 0
+      for row in page.rows {
+        let batch = try PackedBatch(row)
+        guard batch.count > 0 else {
+          // The leaf was claimed: no decision follows.
+          step.hasEnded = true
+          return step
         }
+        bytes += try take(batch, &step, &gathering)
+        if step.decisions >= most { return step }
       }
-      guard step.tree.root == batch.receipt.root else {
-        throw StoreError.unreadable(
-          "the records of log \(claim.log) up to leaf \(step.tree.size) do not give its root")
-      }
-      if step.decisions >= most { break }
+      mayFollow = bytes >= lookupPageBytes || page.rowCount == lookupPageSize
     }
-    step.rows = entries.rows
     return step
+  }
+
+  /// The records are hashed on the way, for the roots of subtrees, so a record that is not what was
+  /// logged is noticed here: nothing of the transaction is then looked up, and the reason told.
+  /// - Returns: the size of the records.
+  private func take(
+    _ batch: PackedBatch, _ step: inout Step, _ gathering: inout LookupGathering
+  ) throws -> Int {
+    guard batch.firstLeaf == step.tree.size else {
+      throw StoreError.unreadable("a leaf of a log is missing")
+    }
+    let records = try batch.split()
+    var keys: [LookupKey] = []
+    for record in records {
+      keys.removeAll(keepingCapacity: true)
+      let id = DecisionID(log: batch.log, leaf: step.tree.size)
+      guard let fields = LogRecordFields(record.span, keys: &keys), fields.id == id else {
+        throw StoreError.unreadable("a decision record")
+      }
+      gathering.add(fields, options.isBroken(.knowsFirstKeyOnly) ? Array(keys.prefix(1)) : keys)
+      step.tree.append(.leaf(record)) { level, number, root in
+        guard level >= SubtreeRoots.lowest, let number = Int64(exactly: number) else { return }
+        step.subtrees.append(
+          Subtree(
+            log: batch.log, level: Int16(truncatingIfNeeded: level), number: number, root: root))
+      }
+    }
+    gathering.endBatch(first: batch.firstLeaf, lengths: records.map(\.count))
+    guard step.tree.root == batch.receipt.root else {
+      throw StoreError.unreadable(
+        "the records of log \(batch.log) up to leaf \(step.tree.size) do not give its root")
+    }
+    return records.last?.endIndex ?? 0
   }
 
   private func advance(_ steps: [Step], _ connection: PostgresConnection) throws {
@@ -205,34 +238,24 @@ extension MerkleTree {
   }
 }
 
-/// What is found in a stretch of one log, by key.
-struct LookupEntries {
-  private var byKey: [ID<LookupKey>: [LookupEntry]] = [:]
+extension LookupRun {
+  func insert(into pipeline: inout PostgresPipeline, _ organization: OrganizationID) throws {
+    try pipeline.execute(.addRun, organization, id, level, decisions, from, until)
+  }
 
-  var rows: [LookupRow] { byKey.flatMap { LookupRow.rows($0.key, $0.value) } }
-
-  mutating func append(_ batch: PackedBatch, _ options: PostgresConsentStore.Options) throws {
-    let records = try batch.split()
-    for (logged, record) in zip(try batch.decisions(), records) {
-      let entry = LookupEntry(
-        log: batch.log, leaf: logged.id.leaf, batch: batch.firstLeaf, offset: record.startIndex,
-        length: record.count, at: logged.entry.decision.at,
-        position: logged.entry.decision.position,
-        isPermit: logged.entry.decision.effect == .permit,
-        isUse: logged.entry.request.intent == .use)
-      var isFirst = true
-      logged.entry.lookupKeys { key in
-        defer { isFirst = false }
-        if options.isBroken(.knowsFirstKeyOnly), !isFirst { return }
-        // What names the same thing twice is there once.
-        guard byKey[key]?.last?.leaf != entry.leaf else { return }
-        byKey[key, default: []].append(entry)
-      }
-    }
+  /// - Parameter number: of the first of the pages in this run.
+  func insert(
+    _ pages: [LookupPage], from number: Int, into pipeline: inout PostgresPipeline,
+    _ organization: OrganizationID
+  ) throws {
+    try pipeline.execute(
+      .addPages, organization, id, pages.map(\.word), pages.map(\.from),
+      pages.indices.map { Int32(clamping: number + $0) }, pages.map(\.bytes))
   }
 }
 
 private let lookupPageSize = 500
+private let lookupPageBytes = 4 << 20
 
 extension PostgresStatement {
   /// By organization: decisions behind, and when the oldest was recorded. Leaves are dense, so two
@@ -255,7 +278,7 @@ extension PostgresStatement {
       GROUP BY p.organization_id ORDER BY p.organization_id
       """)
   /// What is lost in a crash, rows and progress alike, is looked up again.
-  fileprivate static let commitWithoutWaiting = PostgresStatement(
+  static let commitWithoutWaiting = PostgresStatement(
     name: "commit_without_waiting",
     sql: "SELECT pg_catalog.set_config('synchronous_commit', 'off', true)")
   /// Locks what is claimed; what another node works on is passed over.
@@ -286,16 +309,27 @@ extension PostgresStatement {
       ) sized
       JOIN proof_log_batch b
         ON b.organization_id = $1 AND b.log_id = $2 AND b.first_leaf = sized.first_leaf
-      WHERE sized.before < 4194304
+      WHERE sized.before < \(lookupPageBytes)
       ORDER BY b.first_leaf
       """)
-  fileprivate static let addLookup = PostgresStatement(
-    name: "add_lookup",
+  fileprivate static let addRun = PostgresStatement(
+    name: "add_run",
     sql: """
-      INSERT INTO decision_lookup
-        (organization_id, key, decided_from, log_id, first_leaf, entries)
-      SELECT $1, * FROM unnest($2::uuid[], $3::timestamptz[], $4::uuid[], $5::bigint[], $6::bytea[])
-      ON CONFLICT DO NOTHING
+      INSERT INTO decision_run
+        (organization_id, run_id, level, decisions, decided_from, decided_until)
+      VALUES ($1, $2, $3, $4, $5, $6)
+      """)
+  fileprivate static let addPages = PostgresStatement(
+    name: "add_run_pages",
+    sql: """
+      INSERT INTO decision_run_page (organization_id, run_id, key, decided_from, number, entries)
+      SELECT $1, $2, * FROM unnest($3::bigint[], $4::timestamptz[], $5::int[], $6::bytea[])
+      """)
+  fileprivate static let addPlaces = PostgresStatement(
+    name: "add_places",
+    sql: """
+      INSERT INTO decision_place (organization_id, log_id, first_leaf, places)
+      SELECT $1, * FROM unnest($2::uuid[], $3::bigint[], $4::bytea[])
       """)
   fileprivate static let addSubtrees = PostgresStatement(
     name: "add_subtrees",

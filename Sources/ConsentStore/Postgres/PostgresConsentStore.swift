@@ -28,6 +28,7 @@ public final class PostgresConsentStore: ConsentStore {
     public var readTimeout: Duration
     /// The same for the probe of a health check.
     public var probeTimeout: Duration
+    var lookupShape = LookupShape()
     #if DEBUG
       var brokenWrites: BrokenWrites?
       var brokenLookup: BrokenLookup?

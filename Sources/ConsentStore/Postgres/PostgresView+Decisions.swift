@@ -57,8 +57,10 @@ extension PostgresView {
     var streams: [any DecisionStream] = [UnpackedDecisions(connection, id, filter)]
     // What is looked up and what is not must be told apart in the snapshot of both: a writer sees
     // every statement in one of its own.
-    if log == nil, let keys = filter.lookupKeys {
-      for key in keys { streams.append(LookedUpDecisions(connection, id, key, filter)) }
+    if log == nil, let lookups = filter.lookups {
+      for (key, filter) in lookups {
+        streams.append(LookedUpDecisions(connection, id, key, filter))
+      }
       if let rest = try notLookedUp() {
         streams.append(PackedDecisions(connection, id, filter, .notLookedUp(from: rest.from)))
       }

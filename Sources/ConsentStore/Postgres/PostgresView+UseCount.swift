@@ -76,6 +76,7 @@ private struct Uses {
   let filter: DecisionFilter
   let notice: Instant
   var count = UseCount()
+  private let keys: [Int64: Set<LookupKey>]
   /// Of several grants one decision may rest on two.
   private var seen: Set<DecisionID> = []
 
@@ -83,6 +84,7 @@ private struct Uses {
     self.grants = grants
     self.filter = filter
     self.notice = notice
+    keys = Dictionary(grouping: grants.map { LookupKey($0) }) { $0.word }.mapValues { Set($0) }
   }
 
   /// Three statements: what is not looked up, what is, and whether there are decisions of the time
@@ -91,19 +93,24 @@ private struct Uses {
     _ organization: OrganizationID, _ grants: Set<GrantID>, in pipeline: inout PostgresPipeline
   ) throws {
     try pipeline.execute(.notLookedUp, organization)
-    try pipeline.execute(.lookedUpUses, organization, grants.map { LookupKey.of($0) })
+    // Two grants with one word are in the same pages.
+    try pipeline.execute(
+      .lookedUpUses, organization, Set(grants.map { LookupKey($0).word }).sorted())
     try pipeline.execute(.hasUnpacked, organization)
   }
 
-  mutating func add(lookedUp page: PostgresResult) throws {
-    var total: Int64 = 0
-    for row in page.rows {
-      total = try row.get(4)
-      for entry in try LookupRow.entries(row).entries where entry.mayMatch(filter) {
+  /// A run has all grants in full, so that none is counted for another whose word is the same.
+  mutating func add(lookedUp pages: PostgresResult) throws {
+    for row in pages.rows {
+      let (word, page) = try (row.get(0, as: Int64.self), LookupPage(row, from: 1))
+      guard let entries = page.entries(of: word), let keys = keys[word] else {
+        throw LookupPage.unreadable
+      }
+      for entry in entries where keys.contains(entry.key) && entry.mayMatch(filter) {
         add(DecisionID(log: entry.log, leaf: entry.leaf), at: entry.at)
       }
     }
-    if page.rowCount < total || total > useRowLimit { count.isWhole = false }
+    if pages.rowCount > usePageLimit { count.isWhole = false }
   }
 
   mutating func add(_ stream: some DecisionStream) throws {
@@ -123,29 +130,28 @@ private struct Uses {
   }
 }
 
-private let useRowLimit = 2_000
+/// Of 4 kB each.
+private let usePageLimit = 1_000
 
 extension PostgresStatement {
-  /// As many rows as stay within 2 MB, and how many there are, up to one more than the limit. A key
-  /// at a time, each a look at the table's one index whatever the planner knows of the table.
+  /// Pages up to one more than the limit. A run at a time, each a look at one index whatever the
+  /// planner knows of the table.
   fileprivate static let lookedUpUses = PostgresStatement(
     name: "looked_up_uses",
     sql: """
-      SELECT decided_from, log_id, first_leaf, entries, total
-      FROM (
-        SELECT decided_from, log_id, first_leaf, entries, count(*) OVER () AS total,
-          sum(octet_length(entries)) OVER (ROWS UNBOUNDED PRECEDING)
-            - octet_length(entries) AS before
-        FROM (
-          SELECT found.* FROM unnest($2::uuid[]) AS asked (key)
-          CROSS JOIN LATERAL (
-            SELECT decided_from, log_id, first_leaf, entries FROM decision_lookup
-            WHERE organization_id = $1 AND key = asked.key
-            ORDER BY decided_from, log_id, first_leaf LIMIT \(useRowLimit + 1)) found
-          LIMIT \(useRowLimit + 1)
-        ) page
-      ) sized
-      WHERE before < 2097152
+      SELECT asked.word, found.key, found.decided_from, found.entries
+      FROM unnest($2::bigint[]) AS asked (word)
+      CROSS JOIN decision_run r
+      CROSS JOIN LATERAL (
+        (SELECT key, decided_from, entries FROM decision_run_page
+        WHERE organization_id = $1 AND run_id = r.run_id AND key < asked.word
+        ORDER BY key DESC, decided_from DESC, number DESC LIMIT 1)
+        UNION ALL
+        (SELECT key, decided_from, entries FROM decision_run_page
+        WHERE organization_id = $1 AND run_id = r.run_id AND key = asked.word
+        LIMIT \(usePageLimit + 1))) found
+      WHERE r.organization_id = $1
+      LIMIT \(usePageLimit + 1)
       """)
   fileprivate static let hasUnpacked = PostgresStatement(
     name: "has_unpacked",
