@@ -32,6 +32,22 @@ public final class PostgresLanes: Sendable {
   /// See `PostgresLane.submit`.
   public func submit(_ job: @escaping PostgresLane.Job) { idlest().submit(job) }
 
+  /// Submits, for whoever has one job after the other. From within a job the next one goes to the same
+  /// lane if nobody else waits for it: its thread goes on without being woken, and the server's
+  /// process has at hand what the last job needed.
+  ///
+  /// - Parameter lane: of the job that this is called in; `nil` outside of one.
+  public func submit(
+    continuing lane: PostgresLane?,
+    _ job:
+      @escaping @Sendable (
+        PostgresLane, Result<PostgresConnection, PostgresError>
+      ) -> Void
+  ) {
+    let next = lane.map { $0.load <= 1 ? $0 : idlest() } ?? idlest()
+    next.submit { job(next, $0) }
+  }
+
   /// See `PostgresLane.stopReads`.
   public func stopReads() { for lane in lanes { lane.stopReads() } }
 

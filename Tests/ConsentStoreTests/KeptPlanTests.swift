@@ -37,6 +37,7 @@ import Testing
         script(
           """
           SELECT current_setting('plan_cache_mode') || ' ' || current_setting('enable_seqscan')
+            || ' ' || current_setting('enable_sort')
           """)
       ).single()
       return (
@@ -46,7 +47,54 @@ import Testing
     }
     #expect(generic == 12 && custom == 0)
     // What else runs on the connection is planned as ever.
-    #expect(settingsLeft == "auto on")
+    #expect(settingsLeft == "auto on on")
+  }
+
+  /// A plan made while the log is empty looks its tail up by the key, and by no other index that
+  /// begins with the organization: through that one it would walk through all its batches.
+  @Test func rowsAreFoundByTheirKey() async throws {
+    let clock = ManualClock()
+    let store = try await TestDatabase.shared.value.store(clock: clock)
+    let settings = OrganizationSettings(id: random(), name: "Clinic", timeZone: "Etc/UTC")
+    try await store.createOrganization(settings)
+    let head = try await Bench(store: store, organization: settings.id, clock: clock).read {
+      $0.head
+    }
+    let outcome = try await store.append(
+      settings.id,
+      TakenDecisions([Build.decision(Build.key(1), at: clock.now(), position: 0)], at: head),
+      if: AppendCondition(unlessFactsChangedAbove: 0, after: 0))
+    guard case .logged = outcome else {
+      Issue.record("the batch was not logged")
+      return
+    }
+    let plan = try await store.deciders.lanes.run { connection in
+      try connection.transaction(isolation: .readCommitted) { connection in
+        for sql in [
+          "SET LOCAL plan_cache_mode = force_generic_plan", "SET LOCAL enable_seqscan = off",
+          "SET LOCAL enable_sort = off",
+          "SET LOCAL consentd.organizations = '{\(settings.id)}'",
+        ] { try connection.execute(script(sql)) }
+        let name = try connection.execute(
+          script(
+            "SELECT name FROM pg_prepared_statements WHERE name LIKE 'append_proof_log_batch%'")
+        ).single().get(0, as: String.self)
+        let id = "'\(settings.id)'"
+        let nothing = "'\\x'"
+        return try connection.execute(
+          script(
+            """
+            EXPLAIN (COSTS OFF) EXECUTE "\(name)"(
+              \(id), \(id), 1, 1, 1, \(nothing), \(id), \(nothing), 1, \(nothing), now(), now(), false,
+              now(), \(nothing), 1, 1, 0, \(id), \(nothing), 2, \(nothing), 1, '')
+            """)
+        ).rows.map { try $0.get(0, as: String.self) }
+      }
+    }
+    let scans = plan.filter { $0.contains("Index") && $0.contains(" on ") }
+    #expect(scans.contains { $0.contains("proof_log_batch_p0_pkey") })
+    #expect(plan.allSatisfy { !$0.contains("Sort") })
+    #expect(scans.allSatisfy { !$0.contains("decided") && !$0.contains("known") }, "\(plan)")
   }
 
   private func script(_ sql: String) -> PostgresStatement {

@@ -129,8 +129,10 @@ final class DecisionBatcher: Sendable {
     }
   }
 
-  private func next() {
-    lanes.submit { [self] connection in
+  /// - Parameter lane: the one that this is called on, as its job ends.
+  private func next(on lane: PostgresLane? = nil) {
+    lanes.submit(continuing: lane) { [self] lane, connection in
+      let ended: @Sendable () -> Void = { [self] in self.ended(on: lane) }
       let job = state.withLock { $0.appending.isEmpty ? nil : $0.appending.removeFirst() }
       if let job {
         switch connection {
@@ -157,11 +159,11 @@ final class DecisionBatcher: Sendable {
 
   func close() async { try? await lanes.run { [runner] in try runner.end($0) } }
 
-  private func ended() {
+  private func ended(on lane: PostgresLane) {
     let more = state.withLock { state in
       state.isBusy = !state.waiting.isEmpty || !state.appending.isEmpty
       return state.isBusy
     }
-    if more { next() }
+    if more { next(on: lane) }
   }
 }

@@ -114,6 +114,8 @@ extension DecisionRunner {
     for row in rows where try row.get(6, as: Int64?.self) != nil {
       following.rows.append(try FeedRow(row, from: 6))
     }
+    // The statement promises no order, so that its plan needs no sort.
+    following.rows.sort { $0.position < $1.position }
     return (verdict, following)
   }
 }
@@ -160,22 +162,32 @@ extension PostgresStatement {
   /// One snapshot for everything. The organization's own row must be visible, so that an invisible
   /// feed is never taken for one with nothing newer.
   ///
+  /// A row is looked up by a range of one and in the order of its key: while tables are empty, every
+  /// index on the organization costs the planner the same, and a plan that is kept may walk through
+  /// all batches of the organization for one of them. Only the key's index gives that order without
+  /// a sort, and sorts are off.
+  ///
   /// $1 to $15 as in `insertBatch`, the columns of `proof_log_batch`.
-  fileprivate static let appendBatch = PostgresStatement(
+  static let appendBatch = PostgresStatement(
     name: "append_proof_log_batch",
     sql: """
       WITH asked AS MATERIALIZED (
         SELECT h.position, h.chain, h.known, h.fact_position,
           CASE
-            WHEN $9 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $9 AND chain = $10) THEN 3
+            WHEN $9 > 0 AND (
+              SELECT chain = $10 FROM feed
+              WHERE organization_id = $1 AND position BETWEEN $9 AND $9
+              ORDER BY position LIMIT 1) IS NOT TRUE THEN 3
             WHEN h.fact_position > $16 THEN 2
-            WHEN $21 > 0 AND NOT EXISTS (
-              SELECT FROM feed WHERE organization_id = $1 AND position = $21 AND chain = $22) THEN 4
-            WHEN $18 IS NOT NULL AND NOT EXISTS (
-              SELECT FROM proof_log_batch
-              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $18 AND batch_id = $19
-                AND first_leaf + count = $3 AND root = $20 AND epoch = $5) THEN 4
+            WHEN $21 > 0 AND ($21 <> $9 OR $22 <> $10) AND (
+              SELECT chain = $22 FROM feed
+              WHERE organization_id = $1 AND position BETWEEN $21 AND $21
+              ORDER BY position LIMIT 1) IS NOT TRUE THEN 4
+            WHEN $18 IS NOT NULL AND (
+              SELECT batch_id = $19 AND first_leaf + count = $3 AND root = $20 AND epoch = $5
+              FROM proof_log_batch
+              WHERE organization_id = $1 AND log_id = $2 AND first_leaf BETWEEN $18 AND $18
+              ORDER BY first_leaf LIMIT 1) IS NOT TRUE THEN 4
             ELSE 1
           END AS verdict
         FROM organization o
@@ -203,6 +215,5 @@ extension PostgresStatement {
         SELECT position, chain, known, event_id, event, recorded_by FROM feed
         WHERE organization_id = $1 AND position > $17 AND a.position > $17
         ORDER BY position LIMIT \(FeedFollowing.limit)) f ON true
-      ORDER BY f.position
       """)
 }

@@ -33,7 +33,8 @@ struct TransactionEntry {
   /// the append of a batch anew each time, which costs several times what carrying it out does: it
   /// finds the plan for known parameters cheaper, because they name the partitions.
   ///
-  /// A plan that is kept must not rest on how small a table once was, so it may only use indexes.
+  /// A plan that is kept must not rest on how small a table once was, so it may only use indexes,
+  /// and those that give the order asked for.
   static func enterWithKeptPlan(
     _ pipeline: inout PostgresPipeline, _ organization: OrganizationID
   ) throws -> PostgresPipeline.Slot {
@@ -67,7 +68,8 @@ extension PostgresStatement {
     sql: """
       SELECT pg_catalog.set_config('consentd.organizations', $1, true), \(ServerState.columns),
         pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
-        pg_catalog.set_config('enable_seqscan', 'off', true)
+        pg_catalog.set_config('enable_seqscan', 'off', true),
+        pg_catalog.set_config('enable_sort', 'off', true)
       """)
   static let organization = PostgresStatement(
     name: "organization",
