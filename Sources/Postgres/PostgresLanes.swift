@@ -32,6 +32,14 @@ public final class PostgresLanes: Sendable {
   /// See `PostgresLane.submit`.
   public func submit(_ job: @escaping PostgresLane.Job) { idlest().submit(job) }
 
+  /// See `PostgresLane.submitTelling`.
+  public func submitTelling(
+    _ job:
+      @escaping @Sendable (Result<PostgresConnection, PostgresError>) -> @Sendable () -> Void
+  ) {
+    idlest().submitTelling(job)
+  }
+
   /// See `PostgresLane.stopReads`.
   public func stopReads() { for lane in lanes { lane.stopReads() } }
 
