@@ -18,10 +18,13 @@ public protocol ConsentStore: Sendable {
   ///
   /// - Parameter key: an idempotency key already used with the same content gives the first reply
   ///   without running `body`; with other content it throws `StoreError.idempotencyConflict`.
+  /// - Parameter patient: whose facts and identity `body` will ask for, if it asks for one patient's;
+  ///   the store may then read them for many changes at once.
   /// - Returns: what `body` replied, and the head after the change. Returned only after commit; a
   ///   lost reply is resolved behind the organization's lock before it returns.
   func write(
     _ organization: OrganizationID, by caller: String, key: IdempotencyKey?,
+    about patient: PatientID?,
     _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
   ) async throws -> WriteReceipt
 
@@ -65,6 +68,13 @@ public protocol ConsentStore: Sendable {
 }
 
 extension ConsentStore {
+  public func write(
+    _ organization: OrganizationID, by caller: String, key: IdempotencyKey?,
+    _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
+  ) async throws -> WriteReceipt {
+    try await write(organization, by: caller, key: key, about: nil, body)
+  }
+
   public func countUses(
     _ organization: OrganizationID, under grants: Set<GrantID>, below position: UInt64?,
     notice: Instant

@@ -85,7 +85,8 @@ public protocol FactWriter: FactReader {
   /// rows, events and ends.
   /// - Returns: the position of each event.
   /// - Throws: `StoreError.duplicateEvent` if an event with the same kind and subject exists;
-  ///   `StoreError.grantEnded` if a grant version has ended already.
+  ///   `StoreError.grantEnded` if a grant version has ended already. A body that goes on because
+  ///   nothing was thrown may be undone and run again, and get the error then.
   @discardableResult
   func append(_ change: Change) throws -> [UInt64]
   func put(identity: PatientIdentity, of patient: PatientID, record: RecordID) throws

@@ -70,6 +70,64 @@ extension PostgresConnection {
     return answer.withoutBegin
   }
 
+  /// BEGIN and the statements in one round trip; the transaction stays open.
+  ///
+  /// - Throws: as `pipeline` does, and the error of BEGIN. Another statement that fails does not
+  ///   throw: the caller undoes the transaction then.
+  public func begin(
+    isolation: PostgresIsolation, with build: (inout PostgresPipeline) throws -> Void
+  ) throws -> PostgresPipelineResults {
+    try requireNoTransaction()
+    var pipeline = try openPipeline()
+    openTransaction = OpenTransaction(readOnly: false)
+    let begin = PostgresStatement.begin(isolation, readOnly: false)
+    do {
+      try pipeline.send(begin, PostgresParameters(), as: .statement(begin.name))
+      try build(&pipeline)
+    } catch {
+      abandon(pipeline, commitsAtSync: false)
+      openTransaction = nil
+      throw error
+    }
+    do {
+      let answer = try closePipeline(pipeline, mayCommitAtSync: false)
+      if case .failure(let error)? = answer.statements.first { throw error }
+      return answer.withoutBegin
+    } catch {
+      openTransaction = nil
+      throw error
+    }
+  }
+
+  /// The statements and COMMIT of the open transaction in one round trip.
+  ///
+  /// - Throws: the error of the first statement that failed, the transaction being undone; or the
+  ///   error of COMMIT. `outcomeUnknown` tells whether the transaction may stand.
+  public func commit(after build: (inout PostgresPipeline) throws -> Void) throws {
+    guard openTransaction?.readOnly == false else {
+      throw PostgresError(.misuse, "no transaction that writes is open", statement: "commit")
+    }
+    var pipeline = try openPipeline()
+    defer { openTransaction = nil }
+    let warningsBefore = notices.warningCount
+    do {
+      try build(&pipeline)
+      try pipeline.send(.commit, PostgresParameters(), as: .commit)
+    } catch {
+      abandon(pipeline, commitsAtSync: false)
+      throw error
+    }
+    let answer = try closePipeline(pipeline, mayCommitAtSync: false)
+    if let failure = answer.firstFailure {
+      if !isBroken { try? rollback() }
+      throw failure
+    }
+    // As in `pipelinedTransaction`: a warning is COMMIT's.
+    guard notices.warningCount == warningsBefore else {
+      throw PostgresError.commitUncertain("commit")
+    }
+  }
+
   /// What came back from a pipeline.
   struct PipelineAnswer {
     var statements: [Result<PostgresResult, PostgresError>] = []

@@ -18,6 +18,9 @@ internal import CLibpq
   public internal(set) var isBroken = false
   /// The session works, and another one may be better: this server takes no writes.
   var needsReplacement = false
+  /// For whoever has plans kept: how much there was when they were made, in a measure of its own.
+  /// `nil` of a new connection.
+  public var plansMadeAt: UInt64?
 
   struct OpenTransaction {
     var readOnly: Bool

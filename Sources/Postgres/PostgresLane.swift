@@ -67,6 +67,15 @@ public final class PostgresLane: Sendable {
     }
   }
 
+  /// The same for a job that has somebody to tell: what it returns is called when the lane is ready
+  /// for more, so that whoever is told finds the lane as idle as it is.
+  public func submitTelling(
+    _ job:
+      @escaping @Sendable (Result<PostgresConnection, PostgresError>) -> @Sendable () -> Void
+  ) {
+    worker.submit { job($0) }
+  }
+
   /// Takes no more jobs, does those already taken, and closes the connection.
   public func close() async {
     await withCheckedContinuation { continuation in

@@ -48,6 +48,14 @@ public final class PostgresLanes: Sendable {
     next.submit { job(next, $0) }
   }
 
+  /// See `PostgresLane.submitTelling`.
+  public func submitTelling(
+    _ job:
+      @escaping @Sendable (Result<PostgresConnection, PostgresError>) -> @Sendable () -> Void
+  ) {
+    idlest().submitTelling(job)
+  }
+
   /// See `PostgresLane.stopReads`.
   public func stopReads() { for lane in lanes { lane.stopReads() } }
 

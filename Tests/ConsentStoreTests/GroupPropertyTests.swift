@@ -66,7 +66,19 @@ import Testing
       ) { try $0.append(Change(events: [Build.event(.documentStored, subject)])).bytes }
     }
     let change = register.next(now: now)
-    return Together.Write { try $0.append(change).bytes }
+    guard let patient = register.patients.randomElement(using: &generator),
+      Int.random(in: 0..<4, using: &generator) > 0
+    else { return Together.Write { try $0.append(change).bytes } }
+    // As requests about one patient do: the facts before, and of some those after.
+    let looksAgain = Bool.random(using: &generator)
+    var write = Together.Write { writer in
+      var digests = [try writer.facts(patients: [patient], asOf: nil).digest]
+      let positions = try writer.append(change)
+      if looksAgain { digests.append(try writer.facts(patients: [patient], asOf: nil).digest) }
+      return (positions + digests).bytes
+    }
+    write.patient = patient
+    return write
   }
 
   @Test(arguments: [UInt64.random(in: 0...(.max)), 1, 2, 3])
@@ -75,8 +87,22 @@ import Testing
     #expect(try await difference(seed: seed) == nil, "seed \(seed)")
   }
 
+  @Test(arguments: [BrokenWrites.remembersTooLong, .readsPastNeighbours])
+  func aWriterThatDoesNotSeeItsNeighboursIsFound(broken: BrokenWrites) async throws {
+    #expect(try await difference(seed: 1, broken: broken) != nil)
+  }
+
   @Test func aWriterThatKeepsWhatAFailedBodyWroteIsFound() async throws {
     #expect(try await difference(seed: 1, broken: .keepsPartialWrites) != nil)
+  }
+}
+
+extension Facts {
+  /// Which records there are, and where they were recorded.
+  fileprivate var digest: UInt64 {
+    let names = records.map { "\($0.reference.kind) \($0.id) \($0.stamp.position)" }.sorted()
+    let text = names.joined(separator: ",") + " \(position) \(organizationHoldsPart2)"
+    return text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
   }
 }
 

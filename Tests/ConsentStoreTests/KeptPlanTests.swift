@@ -97,6 +97,43 @@ import Testing
     #expect(scans.allSatisfy { !$0.contains("decided") && !$0.contains("known") }, "\(plan)")
   }
 
+  /// Of a register that grows, too: whatever the connection has kept is made anew now and then.
+  @Test func changesArePlannedOnce() async throws {
+    let clock = ManualClock()
+    let store = try await TestDatabase.shared.value.store(clock: clock)
+    let settings = OrganizationSettings(id: random(), name: "Clinic", timeZone: "Etc/UTC")
+    try await store.createOrganization(settings)
+    let bench = Bench(store: store, organization: settings.id, clock: clock)
+    for size in [1, 1, 600, 1, 2_000, 1, 1] {
+      let patients = (0..<size).map { _ in random() as PatientID }
+      _ = try await store.write(
+        settings.id, by: "tester", key: nil, about: patients[0]
+      ) { writer in
+        for patient in patients { try writer.append(Build.patient(patient)) }
+        guard try writer.facts(patients: [patients[0]], asOf: nil).patients.count == 1 else {
+          throw StoreError.unreadable("the patient just added")
+        }
+        return []
+      }
+    }
+    let (generic, custom, made) = try await store.writes.run { connection in
+      let plans = try connection.execute(
+        script(
+          """
+          SELECT sum(generic_plans)::bigint, sum(custom_plans)::bigint FROM pg_prepared_statements
+          WHERE name ~ '^(insert|keep|lock|head|replies)|_kept$'
+          """)
+      ).single()
+      return (
+        try plans.get(0, as: Int64.self), try plans.get(1, as: Int64.self), connection.plansMadeAt
+      )
+    }
+    #expect(generic > 50 && custom == 0)
+    #expect(try await bench.read { $0.head.position } == 2_605)
+    // Renewed after 600 and after 2,000 more.
+    #expect(made == 2_604)
+  }
+
   private func script(_ sql: String) -> PostgresStatement {
     PostgresStatement(name: "test \(sql.hashValue)", sql: sql)
   }

@@ -78,7 +78,7 @@ struct Told: Equatable, Sendable {
 }
 
 extension Facts {
-  fileprivate var records: Set<Record> {
+  var records: Set<Record> {
     let lists: [[Record]] = [
       policies.map(Record.policy), patients.map(Record.patient), merges.map(Record.merge),
       unmerges.map(Record.unmerge), images.map(Record.image), forms.map(Record.form),

@@ -58,10 +58,12 @@ extension ConsentService {
   ///
   /// The caller's key counts for the caller, whoever of its staff is named.
   ///
-  /// - Parameter body: may run again; it has no effect but through the writer, and leaves the
-  ///   position of its response alone.
+  /// - Parameters:
+  ///   - patient: whose facts `body` asks for, if it asks for one patient's.
+  ///   - body: may run again; it has no effect but through the writer, and leaves the
+  ///     position of its response alone.
   func record<Request: RecordingRequest, Response: PositionedResponse>(
-    _ request: Request, by caller: Principal,
+    _ request: Request, by caller: Principal, about patient: PatientID? = nil,
     _ body: @Sendable @escaping (Recording) throws -> Response
   ) async throws -> Response {
     let conventions = try RequestReader.read { $0.conventions(request) }
@@ -76,7 +78,8 @@ extension ConsentService {
     let receipt = try await store.write(
       caller.organization, by: recorder,
       key: IdempotencyKey(
-        caller: caller.name, key: request.idempotencyKey, contentSHA256: Array(hash.finalize()))
+        caller: caller.name, key: request.idempotencyKey, contentSHA256: Array(hash.finalize())),
+      about: patient
     ) { writer in
       try conventions.minPosition?.require(in: writer)
       let recording = Recording(

@@ -31,7 +31,9 @@ extension ConsentService {
         return response
       }
     }
-    let response = try await service.record(request, by: caller) { recording in
+    let response = try await service.record(
+      request, by: caller, about: PatientID(request.patientID)
+    ) { recording in
       let trial = try RevocationTrial(
         request, id: id, reader: recording.writer, calendar: recording.calendar)
       try recording.writer.append(trial.outcome.change)

@@ -24,6 +24,7 @@ public final class MemoryConsentStore: ConsentStore {
 
   public func write(
     _ organization: OrganizationID, by caller: String, key: IdempotencyKey?,
+    about patient: PatientID?,
     _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
   ) async throws -> WriteReceipt {
     try registers.withLock { registers in

@@ -10,6 +10,10 @@ enum BrokenWrites: Sendable {
   case sharesFailures
   /// A feed is the one that was seen if it is as long.
   case trustsPositions
+  /// What was read ahead is handed out though a change of the same transaction concerns it.
+  case remembersTooLong
+  /// A statement runs before what earlier changes of the transaction add is sent.
+  case readsPastNeighbours
 }
 
 extension PostgresConsentStore.Options {

@@ -11,6 +11,9 @@ struct DueChange {
   private var resolutions: [RecordID] = []
   private var overdue: [RecordID] = []
 
+  /// Nothing to do.
+  init() {}
+
   init(_ change: Change) {
     for (record, _) in change.records {
       switch record {
@@ -30,6 +33,21 @@ struct DueChange {
       default: break
       }
     }
+  }
+
+  /// Takes work out of the queue that a change before it may have put there.
+  var mustFollow: Bool { !activated.isEmpty || !overdue.isEmpty }
+
+  /// INVARIANT: `other` comes later and need not follow. What is planned is worked out from the rows
+  /// of all, so that planning once after the last gives what planning after each would.
+  mutating func add(contentsOf other: DueChange) {
+    plan += other.plan
+    ended += other.ended
+    activated += other.activated
+    patients += other.patients
+    events += other.events
+    resolutions += other.resolutions
+    overdue += other.overdue
   }
 
   func apply(to pipeline: inout PostgresPipeline, organization: OrganizationID) throws {

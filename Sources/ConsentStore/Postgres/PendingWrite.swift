@@ -8,12 +8,17 @@ struct PendingWrite: Sendable {
   let key: ReplyKey
   /// The log that the change's own decisions go to, such as that of an emergency override.
   let log: ID<DecisionLog>
+  /// Whose facts and identity `body` will ask for, so that they are read for many changes at once.
+  let patient: PatientID?
   let body: Body
   /// An earlier try ran `body` and may have committed: the reply found then is no replay.
   var mayStand = false
 
-  init(caller: String, key: IdempotencyKey?, body: @escaping Body) {
+  init(
+    caller: String, key: IdempotencyKey?, about patient: PatientID? = nil, body: @escaping Body
+  ) {
     self.caller = caller
+    self.patient = patient
     self.key = ReplyKey(key)
     log = PostgresConsentStore.randomID()
     self.body = body

@@ -6,7 +6,8 @@ extension PostgresView {
     guard !change.events.isEmpty else { throw InvalidChange("a change has at least one event") }
     let (rows, newHead) = FeedChain.rows(
       change.events, after: head, organization: id, known: now, by: caller)
-    try requireNew(rows, ends: change.ends)
+    guard let pending else { throw InvalidChange("a read appends nothing") }
+    if pending.looksFirst { try requireNew(rows, ends: change.ends) }
 
     var tables = RecordRows(organization: id)
     try add(rows, to: &tables)
@@ -21,12 +22,14 @@ extension PostgresView {
           .int8(position), .instant(recorded))
       }
     }
-    try insert(tables, due: DueChange(change))
+    hasWritten = true
+    ahead?.forget(what: change)
+    try pending.add(tables, due: DueChange(change))
     head = newHead
     return rows.map(\.position)
   }
 
-  /// Found before anything is inserted, so that a body may go on after such an error.
+  /// Found before anything is inserted, so that the error is precise and a body may go on after it.
   private func requireNew(_ rows: [FeedRow], ends: [GrantEnd]) throws {
     var known = Set(
       try connection.execute(.eventsKnown, id, rows.map(\.eventID)).rows.map {
@@ -97,21 +100,6 @@ extension PostgresView {
       first[key] = try row.get(1, as: Instant.self)
     }
     return first
-  }
-
-  private func insert(_ tables: RecordRows, due: DueChange) throws {
-    hasWritten = true
-    let sets = tables.rowSets
-    let large = sets.contains { $0.rows.count > RowSet.copyThreshold }
-    if large {
-      // Owners of foreign keys first, as below.
-      for set in sets { try set.copy(connection) }
-    }
-    let results = try connection.pipeline { pipeline in
-      if !large { for set in sets { try set.insert(into: &pipeline) } }
-      try due.apply(to: &pipeline, organization: id)
-    }
-    if let failure = results.firstFailure { throw failure }
   }
 }
 

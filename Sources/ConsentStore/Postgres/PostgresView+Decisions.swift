@@ -54,6 +54,7 @@ extension PostgresView {
   }
 
   func decisions(_ filter: DecisionFilter, limit: Int) throws -> [LoggedDecision] {
+    let connection = try self.connection
     var streams: [any DecisionStream] = [UnpackedDecisions(connection, id, filter)]
     // What is looked up and what is not must be told apart in the snapshot of both: a writer sees
     // every statement in one of its own.

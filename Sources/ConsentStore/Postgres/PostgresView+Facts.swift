@@ -9,7 +9,11 @@ extension PostgresView {
   }
 
   func facts(patients: [PatientID], asOf position: UInt64?) throws -> Facts {
-    try facts(images: [], patients: patients, asOf: position)
+    if position == nil, patients.count == 1, var known = try ahead?.facts(of: patients[0]) {
+      known.position = head.position
+      return known
+    }
+    return try facts(images: [], patients: patients, asOf: position)
   }
 
   func organizationFacts(asOf position: UInt64?) throws -> Facts {
@@ -52,6 +56,16 @@ extension PostgresView {
       slots.append(try pipeline.execute(.sources, id, limit, concerned.keys))
       slots.append(try pipeline.execute(.images, id, limit, concerned.keys))
     }
+    return try Facts(results, slots, position: position)
+  }
+}
+
+extension Facts {
+  /// - Parameter slots: of what part 2 holds, papers, and then, if anybody is concerned, grants,
+  ///   patients, merges, sources and images.
+  init(
+    _ results: PostgresPipelineResults, _ slots: [PostgresPipeline.Slot], position: UInt64
+  ) throws {
     var loader = FactLoader(position: position)
     loader.facts.organizationHoldsPart2 = try results.result(slots[0]).single().get(0)
     if slots.count > 2 {
@@ -62,6 +76,6 @@ extension PostgresView {
       try loader.addImages(results.result(slots[6]))
     }
     try loader.addPapers(results.result(slots[1]))
-    return loader.facts
+    self = loader.facts
   }
 }

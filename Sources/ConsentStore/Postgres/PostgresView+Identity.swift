@@ -11,6 +11,7 @@ extension PostgresView {
     let sealed = try KeyRing.seal(
       RecordBody.encode(identity), with: sealing, bound: binding(patient, record))
     hasWritten = true
+    ahead?.forgetIdentity(of: patient)
     let version: Int32 = try connection.execute(
       .putIdentity, id, patient, record, keyVersion, sealed, now
     ).single().get(0)
@@ -23,7 +24,8 @@ extension PostgresView {
   }
 
   func identity(of patient: PatientID) throws -> PatientIdentity? {
-    guard let row = try connection.execute(.identity, id, patient).first else { return nil }
+    let read = try ahead?.identity(of: patient) ?? connection.execute(.identity, id, patient)
+    guard let row = read.first else { return nil }
     let (record, version, sealed) = try row.decode(RecordID.self, Int32.self, [UInt8].self)
     guard let key = try dataKeys().sealing[version],
       let json = try? KeyRing.open(sealed, with: key, bound: binding(patient, record)),
@@ -87,7 +89,7 @@ extension PostgresStatement {
       FROM patient_identity WHERE organization_id = $1 AND patient_id = $2
       RETURNING version
       """)
-  fileprivate static let identity = PostgresStatement(
+  static let identity = PostgresStatement(
     name: "identity",
     sql: """
       SELECT record_id, key_version, sealed FROM patient_identity

@@ -42,7 +42,8 @@ extension PostgresView {
 
   func subtreeRoots(of log: ID<DecisionLog>) throws -> SubtreeRoots? {
     guard let row = try connection.execute(.lookedUpLeaves, id, log).first else { return nil }
-    return SubtreeRoots(leaves: try row.unsigned(0)) { [connection, id] level, number in
+    let connection = try self.connection
+    return SubtreeRoots(leaves: try row.unsigned(0)) { [id] level, number in
       let row = try connection.execute(
         .subtreeRoot, id, log, Int16(clamping: level), column(number)
       ).first

@@ -45,7 +45,7 @@ extension PostgresConsentStore {
         let results = try connection.pipelinedTransaction(
           isolation: .repeatableRead, readOnly: true
         ) { pipeline in
-          _ = try TransactionEntry.enter(&pipeline, organization)
+          _ = try TransactionEntry.enterWithKeptPlan(&pipeline, organization)
           try Uses.ask(organization, grants, in: &pipeline)
         }
         try TransactionEntry.checkEntered(results.result(0))

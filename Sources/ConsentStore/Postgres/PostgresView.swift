@@ -6,7 +6,11 @@ internal import Postgres
 /// Lives on the lane's thread for the length of that transaction. Reads are statements; a body that
 /// asks for much in one call is answered faster than one that asks often.
 final class PostgresView: FactWriter {
-  let connection: PostgresConnection
+  private let session: PostgresConnection
+  /// What the changes before and this one add; reads have none.
+  let pending: PendingRows?
+  /// What was read for it beforehand; reads have none.
+  let ahead: ReadAhead?
   let organization: OrganizationSettings
   let keys: KeyRing
   /// Moves with each change appended.
@@ -23,9 +27,12 @@ final class PostgresView: FactWriter {
 
   init(
     _ connection: PostgresConnection, _ entry: TransactionEntry, keys: KeyRing, clock: Instant,
-    caller: String = "", log: ID<DecisionLog>? = nil
+    caller: String = "", log: ID<DecisionLog>? = nil, pending: PendingRows? = nil,
+    ahead: ReadAhead? = nil
   ) {
-    self.connection = connection
+    session = connection
+    self.pending = pending
+    self.ahead = ahead
     organization = entry.organization
     self.keys = keys
     head = entry.head
@@ -35,6 +42,16 @@ final class PostgresView: FactWriter {
   }
 
   var id: OrganizationID { organization.id }
+
+  /// For statements, which see all that was added before.
+  var connection: PostgresConnection {
+    get throws {
+      if let pending, pending.isSeen { try pending.flush() }
+      return session
+    }
+  }
+
+  var isTransactionIntact: Bool { session.isTransactionIntact }
 
   func images(study uid: String) throws -> [ImageKey] {
     try keys(connection.execute(.imagesOfStudy, id, uid))

@@ -12,6 +12,8 @@ struct RecordRows {
   /// Tables that foreign keys point at come before those that hold the keys.
   var rowSets: [RowSet] { Self.order.compactMap { sets[$0.name] } }
 
+  var isEmpty: Bool { sets.isEmpty }
+
   private static let order: [Table] = [
     .feed, .feedEvent, .grantEvent, .patient, .merge, .unmerge, .image, .imageSource, .form,
     .instrument, .grant, .grantEnd, .revocation, .revocationGrant, .falseInformation,
@@ -21,6 +23,12 @@ struct RecordRows {
 
   mutating func add(_ table: Table, _ body: (inout RowSet) -> Void) {
     body(&sets[table.name, default: RowSet(table, organization: organization)])
+  }
+
+  mutating func add(contentsOf other: RecordRows) {
+    for (name, set) in other.sets {
+      if sets[name] == nil { sets[name] = set } else { sets[name]?.add(contentsOf: set) }
+    }
   }
 
   /// - Parameter record: stamped.

@@ -59,6 +59,9 @@ struct RowSet {
     rows.append([organization] + cells)
   }
 
+  /// Rows of the same table.
+  mutating func add(contentsOf other: RowSet) { rows += other.rows }
+
   /// INSERT … SELECT from one array a column.
   func insert(into pipeline: inout PostgresPipeline) throws {
     guard !rows.isEmpty else { return }

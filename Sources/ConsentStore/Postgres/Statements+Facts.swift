@@ -7,43 +7,79 @@ extension PostgresStatement {
   static let concerned = PostgresStatement(
     name: "concerned",
     sql: """
-      WITH RECURSIVE edge AS NOT MATERIALIZED (
-        SELECT survivor_id AS one, merged_id AS other FROM patient_merge
-        WHERE organization_id = $1 AND position <= $2
-        UNION ALL
-        SELECT merged_id, survivor_id FROM patient_merge
-        WHERE organization_id = $1 AND position <= $2
-      ), member (patient_id) AS (
-        SELECT unnest($3::uuid[])
-        UNION
-        SELECT e.other FROM member m JOIN edge e ON e.one = m.patient_id
-      ), key (image_key) AS (
-        SELECT unnest($4::text[]) COLLATE "C"
-        UNION
-        SELECT v.image_key FROM member m
-        JOIN image_version v
-          ON v.organization_id = $1 AND v.patient_id = m.patient_id AND v.position <= $2
-      ), lineage (image_key) AS (
-        SELECT image_key FROM key
-        UNION
-        SELECT s.source_key FROM lineage l
-        JOIN image_source s
-          ON s.organization_id = $1 AND s.image_key = l.image_key AND s.position <= $2
-      ), owner (patient_id) AS (
-        -- An array and not a join: of a join with a recursive list the planner expects so much that
-        -- it reads the whole register.
-        (SELECT patient_id FROM member
-         UNION
-         SELECT v.patient_id FROM image_version v
-         WHERE v.organization_id = $1 AND v.position <= $2
-           AND v.image_key = ANY (ARRAY(SELECT image_key FROM lineage)))
-        UNION
-        SELECT e.other FROM owner o JOIN edge e ON e.one = o.patient_id
-      )
+      \(concernedOnes)
       SELECT patient_id, NULL::text FROM owner
       UNION ALL
       SELECT NULL::uuid, image_key FROM lineage
       """)
+
+  /// The same, kept for the statements after it in the transaction, so that all go in one round
+  /// trip.
+  static let keepConcerned = PostgresStatement(
+    name: "keep_concerned",
+    sql: """
+      \(concernedOnes)
+      SELECT
+        pg_catalog.set_config(
+          'consentd.patients', ARRAY(SELECT patient_id FROM owner)::text, true),
+        pg_catalog.set_config('consentd.images', ARRAY(SELECT image_key FROM lineage)::text, true)
+      """)
+
+  /// Reads of the patients and images kept, not of organization-wide expiry events.
+  ///
+  /// - Parameter third: which of the two $3 is.
+  fileprivate func ofKept(_ third: String = "patients") -> PostgresStatement {
+    func kept(_ name: String, _ type: String) -> String {
+      "ANY ((SELECT pg_catalog.current_setting('consentd.\(name)')::\(type)[])::\(type)[])"
+    }
+    return PostgresStatement(
+      name: name + "_kept",
+      sql: sql.replacing("ANY($3)", with: kept(third, third == "images" ? "text" : "uuid"))
+        .replacing("ANY($4)", with: kept("images", "text")).replacing("$5", with: "false"))
+  }
+
+  static let keptPapers = papers.ofKept()
+  static let keptGrants = grants.ofKept()
+  static let keptPatients = patients.ofKept()
+  static let keptMerges = merges.ofKept()
+  static let keptSources = sources.ofKept("images")
+  static let keptImages = images.ofKept("images")
+
+  private static let concernedOnes = """
+    WITH RECURSIVE edge AS NOT MATERIALIZED (
+      SELECT survivor_id AS one, merged_id AS other FROM patient_merge
+      WHERE organization_id = $1 AND position <= $2
+      UNION ALL
+      SELECT merged_id, survivor_id FROM patient_merge
+      WHERE organization_id = $1 AND position <= $2
+    ), member (patient_id) AS (
+      SELECT unnest($3::uuid[])
+      UNION
+      SELECT e.other FROM member m JOIN edge e ON e.one = m.patient_id
+    ), key (image_key) AS (
+      SELECT unnest($4::text[]) COLLATE "C"
+      UNION
+      SELECT v.image_key FROM member m
+      JOIN image_version v
+        ON v.organization_id = $1 AND v.patient_id = m.patient_id AND v.position <= $2
+    ), lineage (image_key) AS (
+      SELECT image_key FROM key
+      UNION
+      SELECT s.source_key FROM lineage l
+      JOIN image_source s
+        ON s.organization_id = $1 AND s.image_key = l.image_key AND s.position <= $2
+    ), owner (patient_id) AS (
+      -- An array and not a join: of a join with a recursive list the planner expects so much that
+      -- it reads the whole register.
+      (SELECT patient_id FROM member
+       UNION
+       SELECT v.patient_id FROM image_version v
+       WHERE v.organization_id = $1 AND v.position <= $2
+         AND v.image_key = ANY (ARRAY(SELECT image_key FROM lineage)))
+      UNION
+      SELECT e.other FROM owner o JOIN edge e ON e.one = o.patient_id
+    )
+    """
 
   static let holdsPart2 = PostgresStatement(
     name: "holds_part2",

@@ -41,6 +41,15 @@ struct TransactionEntry {
     try pipeline.execute(.enterWithKeptPlan, "{\(organization)}")
   }
 
+  /// The same for a change, all of whose statements keep their plans: planning them anew took most
+  /// of its time. A kept plan must find its rows by key however large the tables become, so that
+  /// joins may only follow keys as well.
+  static func enterToWrite(
+    _ pipeline: inout PostgresPipeline, _ organization: OrganizationID
+  ) throws -> PostgresPipeline.Slot {
+    try pipeline.execute(.enterToWrite, "{\(organization)}")
+  }
+
   /// A standby may be behind and a server without fsync forgets: neither answers anything.
   static func checkEntered(_ result: PostgresResult) throws {
     let state = try ServerState(result.single(), from: 1)
@@ -70,6 +79,15 @@ extension PostgresStatement {
         pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
         pg_catalog.set_config('enable_seqscan', 'off', true),
         pg_catalog.set_config('enable_sort', 'off', true)
+      """)
+  fileprivate static let enterToWrite = PostgresStatement(
+    name: "enter_to_write",
+    sql: """
+      SELECT pg_catalog.set_config('consentd.organizations', $1, true), \(ServerState.columns),
+        pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true),
+        pg_catalog.set_config('enable_seqscan', 'off', true),
+        pg_catalog.set_config('enable_hashjoin', 'off', true),
+        pg_catalog.set_config('enable_mergejoin', 'off', true)
       """)
   static let organization = PostgresStatement(
     name: "organization",

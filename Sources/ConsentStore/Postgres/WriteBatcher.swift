@@ -55,7 +55,7 @@ final class WriteBatcher: Sendable {
       }
       switch admitted {
       case .failure(let refusal): call.answer(.failure(refusal))
-      case .success(let isFirst): if isFirst { Task { await drain() } }
+      case .success(let isFirst): if isFirst { runNext() }
       }
     }
   }
@@ -74,16 +74,45 @@ final class WriteBatcher: Sendable {
 
   // MARK: Running groups
 
+  private typealias Tried = (calls: [Call], attempt: WriteGroup.Attempt)
+
+  /// Runs a group and then the next, as long as all goes well. The lane's thread answers, so that
+  /// nobody waits for a task to be scheduled.
+  private func runNext() {
+    lanes.submitTelling { [self] connection in
+      // Why there is no connection, the task is told as well.
+      guard case .success(let connection) = connection else { return { Task { await self.drain() } } }
+      let calls = take()
+      let tried = attempt(calls, connection)
+      guard tried.failure == nil else { return { Task { await self.drain((calls, tried)) } } }
+      putBack(calls.dropFirst(tried.begun))
+      return { [self] in
+        for (call, outcome) in zip(calls, tried.outcomes) { answer([call], outcome.result) }
+        if hasMore() { runNext() }
+      }
+    }
+  }
+
   /// Runs groups until nothing waits.
-  private func drain() async {
+  ///
+  /// - Parameter first: a group that has been run.
+  private func drain(_ first: Tried? = nil) async {
+    var first = first
     /// In a row, of which no change was the cause.
     var failures = 0
-    while hasMore() {
+    while first != nil || hasMore() {
       do {
-        let (calls, tried) = try await lanes.run { [self] connection in
-          let calls = take()
-          return (calls, attempt(calls, connection))
+        let group: Tried
+        if let known = first {
+          group = known
+          first = nil
+        } else {
+          group = try await lanes.run { [self] connection in
+            let calls = take()
+            return (calls, attempt(calls, connection))
+          }
         }
+        let (calls, tried) = group
         if let failure = tried.failure, tried.begun == 0 {
           try await begunNone(calls, failure)
         } else {
@@ -193,7 +222,8 @@ final class WriteBatcher: Sendable {
   private func attempt(_ call: Call) async -> WriteGroup.Attempt {
     var change = call.change
     if options.isBroken(.repeatsWithoutLooking) {
-      change = PendingWrite(caller: change.caller, key: nil, body: change.body)
+      change = PendingWrite(
+        caller: change.caller, key: nil, about: change.patient, body: change.body)
     }
     do {
       return try await lanes.run { [group, change] in group.run([change], $0) }

@@ -4,7 +4,12 @@ internal import Postgres
 /// Runs several changes of one organization in one transaction: one lock, one head, one look-up of
 /// replies, each body in turn, one COMMIT.
 ///
-/// Each change sees those before it: its view begins at the head that they left.
+/// Each change sees those before it: its view begins at the head that they left, and a statement
+/// of it runs after the rows that they added are sent.
+///
+/// Two round trips, and those of the bodies: one that begins, locks and reads, and one that inserts
+/// all rows and commits. Whether an event or a grant's end is new, its key tells then; a change whose
+/// key was refused runs once more, looking first.
 ///
 /// INVARIANT: an outcome is told after COMMIT only, also a failure: what a body refused, it may have
 /// refused for a neighbour's change, which stands only then.
@@ -38,23 +43,40 @@ struct WriteGroup: Sendable {
   }
 
   func run(_ changes: [PendingWrite], _ connection: PostgresConnection) -> Attempt {
+    let attempt = run(changes, connection, looksFirst: false)
+    guard changes.count == 1, let error = attempt.failure as? PostgresError,
+      error.isUniqueViolation(), !error.outcomeUnknown
+    else { return attempt }
+    return run(changes, connection, looksFirst: true)
+  }
+
+  private func run(
+    _ changes: [PendingWrite], _ connection: PostgresConnection, looksFirst: Bool
+  ) -> Attempt {
     var attempt = Attempt()
     do {
-      try connection.begin(isolation: .readCommitted)
-      let hasWritten: Bool
+      let rows = PendingRows(
+        connection, organization, looksFirst: looksFirst,
+        isSeen: !options.isBroken(.readsPastNeighbours))
+      let replies: WriteReplies
+      try KeptPlans.renewIfOutgrown(connection)
       do {
-        hasWritten = try fill(&attempt, changes, connection)
+        replies = try fill(&attempt, changes, connection, rows)
       } catch {
         // The error of a body is the one to report; a connection that cannot even roll back is
         // broken, and the server then undoes the transaction.
         try? connection.rollback()
         throw error
       }
-      guard hasWritten else {
+      guard !replies.isEmpty else {
         try connection.rollback()
         return attempt
       }
-      try connection.commit()
+      try connection.commit { pipeline in
+        try rows.send(into: &pipeline)
+        try replies.insert(into: &pipeline)
+        StopPoint.writeInserted.reached()
+      }
       StopPoint.writeCommitted.reached()
       seen.set(attempt.head)
       history.advance(organization, from: attempt.before, to: attempt.head)
@@ -70,15 +92,20 @@ struct WriteGroup: Sendable {
     return attempt
   }
 
-  /// - Returns: whether there is anything to commit.
+  /// - Returns: what is to be committed with the rows; nothing if it is empty.
   private func fill(
-    _ attempt: inout Attempt, _ changes: [PendingWrite], _ connection: PostgresConnection
-  ) throws -> Bool {
-    let results = try connection.pipeline { pipeline in
-      _ = try TransactionEntry.enter(&pipeline, organization)
+    _ attempt: inout Attempt, _ changes: [PendingWrite], _ connection: PostgresConnection,
+    _ rows: PendingRows
+  ) throws -> WriteReplies {
+    let ahead = ReadAhead(
+      changes.compactMap(\.patient), organization, connection, rows,
+      forgets: !options.isBroken(.remembersTooLong))
+    let results = try connection.begin(isolation: .readCommitted) { pipeline in
+      _ = try TransactionEntry.enterToWrite(&pipeline, organization)
       try pipeline.execute(.lockOrganization, organization)
       try pipeline.execute(.head, organization)
       _ = try WriteReplies.lookUp(changes, of: organization, &pipeline)
+      try ahead.ask(in: &pipeline)
     }
     try TransactionEntry.checkEntered(results.result(0))
     var entry = try TransactionEntry(organization, results.result(1), head: results.result(2))
@@ -86,6 +113,8 @@ struct WriteGroup: Sendable {
     let first = PostgresView(connection, entry, keys: keys, clock: clock.now())
     try seen.require(first, comparingChains: !options.isBroken(.trustsPositions))
     try history.requireKnownKinds(first)
+    KeptPlans.note(entry.head, connection)
+    try ahead.take(results)
     attempt.before = entry.head
     attempt.head = entry.head
     StopPoint.writeLocked.reached()
@@ -95,16 +124,14 @@ struct WriteGroup: Sendable {
       if attempt.begun > 0, ContinuousClock.now >= end { break }
       attempt.begun += 1
       let view = PostgresView(
-        connection, entry, keys: keys, clock: clock.now(), caller: change.caller, log: change.log)
+        connection, entry, keys: keys, clock: clock.now(), caller: change.caller, log: change.log,
+        pending: rows, ahead: ahead)
       attempt.outcomes.append(try outcome(of: change, view, &replies))
       if let log = view.log, log.nextLeaf > 0 { attempt.logs.append(log) }
       entry.head = view.head
       attempt.head = view.head
     }
-    guard !replies.isEmpty else { return false }
-    try replies.insert(connection)
-    StopPoint.writeInserted.reached()
-    return true
+    return replies
   }
 
   /// The changes stand whatever comes of it: of a log that could not be ended this process alone
@@ -135,11 +162,11 @@ struct WriteGroup: Sendable {
       reply = try change.body(view)
     } catch {
       // Only what left no trace is the change's own affair.
-      let isOwn = !view.hasWritten && view.connection.isTransactionIntact
+      let isOwn = !view.hasWritten && view.isTransactionIntact
       guard isOwn || options.isBroken(.keepsPartialWrites) else { throw error }
       return Outcome(result: .failure(error), isNew: false)
     }
-    guard view.connection.isTransactionIntact else {
+    guard view.isTransactionIntact else {
       throw PostgresError(.misuse, "a body went on after its transaction had failed")
     }
     try replies.add(reply, to: change.key, head: view.head, at: view.now)

@@ -73,12 +73,9 @@ struct WriteReplies {
 
   var isEmpty: Bool { replies.rows.isEmpty && replays.rows.isEmpty }
 
-  func insert(_ connection: PostgresConnection) throws {
-    let results = try connection.pipeline { pipeline in
-      try replies.insert(into: &pipeline)
-      try replays.insert(into: &pipeline)
-    }
-    if let failure = results.firstFailure { throw failure }
+  func insert(into pipeline: inout PostgresPipeline) throws {
+    try replies.insert(into: &pipeline)
+    try replays.insert(into: &pipeline)
   }
 }
 

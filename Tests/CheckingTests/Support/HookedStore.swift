@@ -47,9 +47,10 @@ final class HookedStore: ConsentStore {
 
   func write(
     _ organization: OrganizationID, by caller: String, key: IdempotencyKey?,
+    about patient: PatientID?,
     _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
   ) async throws -> WriteReceipt {
-    try await base.write(organization, by: caller, key: key, body)
+    try await base.write(organization, by: caller, key: key, about: patient, body)
   }
 
   func decide(

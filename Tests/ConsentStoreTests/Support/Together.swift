@@ -15,6 +15,8 @@ struct Together: Sendable {
   struct Write: Sendable {
     var key: IdempotencyKey?
     var caller = "tester"
+    /// Whose facts the body asks for.
+    var patient: PatientID?
     var body: @Sendable (any FactWriter) throws -> [UInt8]
 
     init(
@@ -80,7 +82,8 @@ struct Together: Sendable {
       let before = batcher.waiting
       tasks.append(
         Task {
-          try await store.write(organization, by: write.caller, key: write.key, write.body)
+          try await store.write(
+            organization, by: write.caller, key: write.key, about: write.patient, write.body)
         })
       // One refused at once does not wait.
       let deadline = ContinuousClock.now + .seconds(write.key?.key.contains("\0") == true ? 0 : 60)
