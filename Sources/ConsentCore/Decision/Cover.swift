@@ -10,7 +10,7 @@ extension Moment {
   /// Lines that are valid now, at least this strong, and cover the question.
   func validCovers(_ question: Question, atLeast strength: Strength) -> [Cover] {
     file.image.permits.compactMap { line in
-      guard isCandidate(line, question), line.paper.kind.strength >= strength,
+      guard line.strength >= strength, isCandidate(line, question),
         gap(of: line, question, asked: strength) == nil, invalidity(of: line, question) == nil
       else { return nil }
       return Cover(line: line, images: coveredImages(of: line, question))
@@ -19,14 +19,14 @@ extension Moment {
 
   /// Matches patient and use, and its scope holds an image if "present only" is ignored.
   func isCandidate(_ line: Line, _ question: Question) -> Bool {
-    line.isPermit && line.paper.kind.strength > .none && line.uses.contains(question.use)
+    line.isPermit && line.strength > .none && line.uses.contains(question.use)
       && ((persons.areAllApart && line.isOfAllHeld)
         || line.held.contains { belongs(line, to: $0) })
   }
 
   /// Why the line does not cover the question; the first code.
   func gap(of line: Line, _ question: Question, asked: Strength) -> Reason? {
-    if line.paper.kind.strength < asked { return .consentNotSufficient }
+    if line.strength < asked { return .consentNotSufficient }
     if !line.audiences.contains(question.audience) { return .audienceNotNamed }
     if !namesReceiver(line, question) { return .recipientNotNamed }
     if !namesDiscloser(line, question) { return .discloserNotNamed }

@@ -22,8 +22,13 @@ public final class ImageCase: Sendable {
   let standingDenies: [Line]
   /// Those that count, the highest version first; the built-in one, effective always, is the last.
   let policies: [PolicyVersion]
+  /// One beside the built-in one.
+  private let hasOwnPolicy: Bool
   /// Every instant at which any fact of this case begins or ceases to count, ascending.
   let boundaries: [Instant]
+  /// For the uses of each boundary's own lines, or all: a question about another use has the same
+  /// answer on both sides of it, as every rung looks at a line only if it has the question's use.
+  let boundaryUses: [ClosedSet<Use>]
   /// Some policy asks for distance from these.
   let hasAllowance: Bool
   let wasMerged: Bool
@@ -31,6 +36,8 @@ public final class ImageCase: Sendable {
   let ownHolders: [[PatientID]]
   /// Of the image itself, never of a source; the latest first.
   let determinations: [Determination]
+  /// A determination or the image's own claim says that it is de-identified, rightly or not.
+  let isSaidDeidentified: Bool
   /// Records that cannot be read and were not entered in error.
   let unevaluable: [UnevaluableRecord]
   /// The image or anything it was made from is marked.
@@ -74,12 +81,14 @@ public final class ImageCase: Sendable {
     let lines =
       lineage.map { Line.gather(facts: facts, errors: errors, lineage: $0, kin: kin) } ?? []
     self.lines = lines
-    permits = lines.filter { $0.isPermit && $0.paper.kind.strength > .none }
+    permits = lines.filter { $0.isPermit && $0.strength > .none }
     exclusions = lines.filter(\.isExclusion)
     agreedRestrictions = lines.filter { !$0.isPermit && $0.paper.kind == .restrictionAgreed }
     standingDenies = lines.filter(\.isStandingDeny)
     policies = facts.policiesThatCount(errors: errors)
-    boundaries = facts.boundaries(lineage: lineage, patients: patients.values, lines: lines)
+    (boundaries, boundaryUses) = facts.boundaries(
+      lineage: lineage, patients: patients.values, lines: lines)
+    hasOwnPolicy = policies.count > 1
     hasAllowance = facts.policies.contains { $0.clockAllowanceMicroseconds > 0 }
     wasMerged = !facts.merges.isEmpty
     ownHolders = lineage?.images.map { [$0.patient] } ?? []
@@ -88,6 +97,8 @@ public final class ImageCase: Sendable {
       facts.determinations
       .filter { $0.image == own && !errors.contains(.determination, $0.id) }
       .sorted { ($1.determined, $0.id) < ($0.determined, $1.id) }
+    isSaidDeidentified =
+      !determinations.isEmpty || lineage?.own.claims.identityRemoved == .yes
     unevaluable = facts.unevaluable.filter {
       !errors.contains($0.reference.kind, $0.reference.id)
     }
@@ -128,10 +139,13 @@ public final class ImageCase: Sendable {
     standingDenies = other.standingDenies
     policies = other.policies
     boundaries = other.boundaries
+    boundaryUses = other.boundaryUses
+    hasOwnPolicy = other.hasOwnPolicy
     hasAllowance = other.hasAllowance
     wasMerged = other.wasMerged
     ownHolders = other.ownHolders
     determinations = other.determinations
+    isSaidDeidentified = other.isSaidDeidentified
     unevaluable = other.unevaluable
     isPart2 = other.isPart2
     latestPatient = other.latestPatient
@@ -159,6 +173,7 @@ public final class ImageCase: Sendable {
 
   /// Of `policies` the one in force at an instant.
   func policyInForce(at: Instant) -> PolicyVersion {
+    guard hasOwnPolicy else { return .builtIn }
     for policy in policies where policy.policy.effective <= at { return policy }
     return .builtIn
   }
@@ -184,23 +199,23 @@ extension Facts {
 
   fileprivate func boundaries(
     lineage: Lineage?, patients: some Sequence<PatientRecord>, lines: [Line]
-  ) -> [Instant] {
-    var instants: [Instant] = []
-    func add(_ instant: Instant?) {
+  ) -> (instants: [Instant], uses: [ClosedSet<Use>]) {
+    var found: [(instant: Instant, uses: ClosedSet<Use>)] = []
+    func add(_ instant: Instant?, _ uses: ClosedSet<Use> = .all) {
       // The ends of the range stand for "always" and "never".
       if let instant, instant > .distantPast, instant != .distantFuture {
-        instants.append(instant)
+        found.append((instant, uses))
       }
     }
     for policy in policies { add(policy.effective) }
     for line in lines {
-      add(line.grant.effectiveFrom)
-      add(line.endsByDate)
-      add(line.endsByEvent)
-      add(line.falsified)
-      add(line.restrictionEnded)
-      add(line.withoutAuthority)
-      for revocation in line.revocations { add(revocation.stamp.recorded) }
+      add(line.grant.effectiveFrom, line.uses)
+      add(line.endsByDate, line.uses)
+      add(line.endsByEvent, line.uses)
+      add(line.falsified, line.uses)
+      add(line.restrictionEnded, line.uses)
+      add(line.withoutAuthority, line.uses)
+      for revocation in line.revocations { add(revocation.stamp.recorded, line.uses) }
     }
     for patient in patients { add(patient.majority) }
     if let own = lineage?.own {
@@ -215,10 +230,17 @@ extension Facts {
     }
     for merge in merges { add(merge.stamp.recorded) }
     for unmerge in unmerges { add(unmerge.stamp.recorded) }
-    instants.sort()
-    // Few, and mostly different: a set would cost more than what it saves.
-    return instants.indices
-      .filter { $0 == 0 || instants[$0 - 1] != instants[$0] }
-      .map { instants[$0] }
+    found.sort { $0.instant < $1.instant }
+    var instants: [Instant] = []
+    var uses: [ClosedSet<Use>] = []
+    for one in found {
+      if let last = instants.last, last == one.instant {
+        uses[uses.count - 1] = uses[uses.count - 1].union(one.uses)
+      } else {
+        instants.append(one.instant)
+        uses.append(one.uses)
+      }
+    }
+    return (instants, uses)
   }
 }

@@ -3,8 +3,8 @@ extension [Cover] {
   var lastSigned: [Cover] { ordered(self) { $0.line } }
 }
 
-extension [Line] {
-  var lastSigned: [Line] { ordered(self) { $0 } }
+extension [NearMiss] {
+  var lastSigned: [NearMiss] { ordered(self) { $0.line } }
 }
 
 /// "Same day is equal" is no total order once some papers state an instant, so this does not sort:

@@ -1,6 +1,14 @@
 /// One grant of one standing paper, with everything other records say of it. Nothing in it
 /// depends on the instant decided at; `Moment` compares its instants.
 final class Line: Sendable {
+  // What every question asks of every line stands together and first.
+  let isPermit: Bool
+  let strength: Strength
+  /// Every image held was registered for the paper's patient.
+  let isOfAllHeld: Bool
+  /// The line's uses; a deny that names none means all.
+  let uses: ClosedSet<Use>
+  let audiences: ClosedSet<Audience>
   let paper: Instrument
   let grant: Grant
   /// Images of the lineage that the scope holds, by index, whoever's they are.
@@ -19,13 +27,8 @@ final class Line: Sendable {
   /// Defects of this line's part.
   let missing: [DefectElement]
   let isCompound: Bool
-  /// The line's uses; a deny that names none means all.
-  let uses: ClosedSet<Use>
-  let audiences: ClosedSet<Audience>
   /// Of the grant's recipients, in their order.
   let recipients: [PartyMark]
-  /// Every image held was registered for the paper's patient.
-  let isOfAllHeld: Bool
   let isConditioned: Bool
 
   init(
@@ -36,6 +39,8 @@ final class Line: Sendable {
     self.grant = grant
     self.held = held
     let isDeny = grant.effect == .deny
+    isPermit = !isDeny
+    strength = paper.kind.strength
     uses = isDeny && grant.uses.isEmpty ? .all : grant.uses
     audiences = isDeny && grant.audiences.isEmpty ? .all : grant.audiences
     recipients = grant.recipients.map(PartyMark.init)
@@ -69,7 +74,6 @@ final class Line: Sendable {
     }
   }
 
-  var isPermit: Bool { grant.effect == .permit }
   var specificity: Int { grant.scope.specificity }
   var signed: SignedTime { paper.signedOrReceived }
 

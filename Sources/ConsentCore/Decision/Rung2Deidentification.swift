@@ -15,7 +15,7 @@ extension Moment {
   /// Why the latest determination, or the image's own claim, does not make it de-identified;
   /// `nil` if nothing says that it is.
   func deidentificationFailure() -> (reason: Reason, record: DecidingRecord?)? {
-    guard let image = file.lineage?.own else { return nil }
+    guard file.image.isSaidDeidentified, let image = file.lineage?.own else { return nil }
     if let speaking = file.image.determinations.first,
       let reason = failure(of: speaking, image: image)
     {

@@ -31,6 +31,7 @@ struct DenyOutcome {
 extension Moment {
   func standingDenies(_ question: Question, permits: [Cover]) -> DenyOutcome {
     var outcome = DenyOutcome()
+    if file.image.standingDenies.isEmpty, !file.image.wasMerged { return outcome }
     var undefeated: [(reason: Reason, record: DecidingRecord)] = []
     for deny in standingDenies(question) + revocationsOfOthers(question, permits: permits) {
       var reasons: [Reason] = []
@@ -64,7 +65,8 @@ extension Moment {
   }
 
   private func standingDenies(_ question: Question) -> [StandingDeny] {
-    file.image.standingDenies
+    guard !file.image.standingDenies.isEmpty else { return [] }
+    return file.image.standingDenies
       .filter { isInForce(deny: $0, question) }
       .map {
         StandingDeny(

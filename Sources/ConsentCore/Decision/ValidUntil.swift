@@ -4,7 +4,7 @@ extension CaseFile {
   /// The first instant after the decision's, exclusive, at which the same request gets another
   /// effect, primary reason or obligation. An override answers for an hour at most.
   func validUntil(_ decision: Decision) -> Instant? {
-    let change = changes(after: decision.at).first { instant in
+    let change = firstChange(after: decision.at) { instant in
       let later = answer(at: instant)
       return later.effect != decision.effect || later.primary != decision.primary
         || later.obligations != decision.obligations
@@ -12,6 +12,19 @@ extension CaseFile {
     guard decision.isEmergencyOverride else { return change }
     let limit = decision.at.adding(microseconds: Moment.emergencyMicroseconds)
     return change.map { min($0, limit) } ?? limit
+  }
+
+  /// Of the instants at which the answer to this question can change, the first for which
+  /// `isChange` holds.
+  private func firstChange(after at: Instant, _ isChange: (Instant) -> Bool) -> Instant? {
+    guard !image.hasAllowance, let use = question?.use else {
+      return changes(after: at).first(where: isChange)
+    }
+    for index in boundaries(after: at).indices
+    where image.boundaryUses[index].contains(use) && isChange(image.boundaries[index]) {
+      return image.boundaries[index]
+    }
+    return nil
   }
 
   /// The instants at which an answer can change: the boundaries, or with a clock allowance the
