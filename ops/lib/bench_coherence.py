@@ -92,7 +92,8 @@ class Other(Node):
                 [BROKEN, "--listen", f"127.0.0.1:{self.port}", "--database-file", self.login,
                  "--master-key-file", pg / "master.key", "--log-key-file", pg / "log.key",
                  "--tokens", self.folder / "tokens.json",
-                 "--organizations", self.folder / "organizations.json"],
+                 "--organizations", self.folder / "organizations.json",
+                 "--indexed-images", str(max(1_000_000, 2 * self.images))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, "CONSENTD_MUTANT": self.mutant or ""})
 

@@ -6,16 +6,18 @@
     /// batch: what row P5 of `ops/bench ledger` is measured against. The log must still stand where
     /// this node left it.
     ///
-    /// The same parameters; those that ask about the feed are named without being used.
+    /// The batch before it is looked up so that a plan kept since the tables were empty finds it by
+    /// its key. The same parameters; those that ask about the feed are named without being used.
     static let appendBlindly = PostgresStatement(
       name: "append_blindly",
       sql: """
         WITH asked AS MATERIALIZED (
           SELECT CASE
-            WHEN $18 IS NOT NULL AND NOT EXISTS (
-              SELECT FROM proof_log_batch
-              WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $18 AND batch_id = $19
-                AND first_leaf + count = $3 AND root = $20 AND epoch = $5) THEN 4
+            WHEN $18 IS NOT NULL AND (
+              SELECT batch_id = $19 AND first_leaf + count = $3 AND root = $20 AND epoch = $5
+              FROM proof_log_batch
+              WHERE organization_id = $1 AND log_id = $2 AND first_leaf BETWEEN $18 AND $18
+              ORDER BY first_leaf LIMIT 1) IS NOT TRUE THEN 4
             ELSE 1 END AS verdict
         ), log AS (
           INSERT INTO proof_log (organization_id, log_id, epoch, kind, verifier_key, started)
