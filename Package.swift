@@ -132,7 +132,10 @@ let package = Package(
     // What `ops/bench writes` measures with; not a product.
     .executableTarget(
       name: "bench-writes",
-      dependencies: ["ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres"],
+      dependencies: [
+        "ConsentCore", "ConsentProto", "ConsentStore", "EmbeddedPostgres", "Postgres", "RPCClient",
+        protobuf,
+      ],
       swiftSettings: tested),
     // Makes the registers that `ops/bench ledger` asks about; not a product.
     .executableTarget(

@@ -115,7 +115,7 @@ struct Bench: Sendable {
     let id: ID<Revocation> = fresh()
     let key = IdempotencyKey(
       caller: "bench", key: id.description, contentSHA256: [UInt8](repeating: 0, count: 32))
-    _ = try await store.write(organization, by: "bench", key: key) { writer in
+    _ = try await store.write(organization, by: "bench", key: key, about: entry.patient) { writer in
       let facts = try writer.facts(patients: [entry.patient], asOf: nil)
       let clock = CommandClock(now: writer.now, today: LocalDay(daysSince1970: 20_600))
       let revocation = Revocation(

@@ -47,8 +47,8 @@ import Testing
       "Dispatch", "Glibc",
     ],
     "bench-writes": [
-      "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",
-      "Synchronization",
+      "ConsentCore", "ConsentProto", "ConsentStore", "EmbeddedPostgres", "Postgres", "RPCClient",
+      "SwiftProtobuf", "Foundation", "Synchronization",
     ],
     "bench-register": [
       "ConsentCore", "ConsentStore", "EmbeddedPostgres", "Postgres", "Foundation",

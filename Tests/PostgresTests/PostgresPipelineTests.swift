@@ -79,6 +79,31 @@ import Testing
     #expect(try rows(connection) == 1)
   }
 
+  @Test func aTransactionBeginsWithAPipelineAndCommitsAfterAnother() async throws {
+    let connection = try await connect()
+    let begun = try connection.begin(isolation: .readCommitted) { pipeline in
+      try pipeline.execute(insert, Int32(1))
+      try pipeline.execute(count)
+    }
+    #expect(try begun.result(1).single().get(0) == Int64(1))
+    #expect(failure { _ = try connection.begin(isolation: .readCommitted) { _ in } } != nil)
+    try connection.commit { try $0.execute(insert, Int32(2)) }
+    #expect(try rows(connection) == 2)
+
+    _ = try connection.begin(isolation: .readCommitted) { try $0.execute(insert, Int32(3)) }
+    let error = failure {
+      try connection.commit { pipeline in
+        try pipeline.execute(insert, Int32(1))
+        try pipeline.execute(insert, Int32(4))
+      }
+    }
+    #expect(error?.isUniqueViolation("t_pk") == true)
+    #expect(error?.outcomeUnknown == false)
+    #expect(failure { try connection.commit { _ in } } != nil)
+    #expect(!connection.isBroken)
+    #expect(try rows(connection) == 2)
+  }
+
   @Test func anErrorFoundOnlyAtCommitIsAnErrorOfTheTransaction() async throws {
     let connection = try await connect()
     try connection.execute(
