@@ -31,6 +31,17 @@ public struct PendingReply<Response: Message & Sendable>: Sendable {
     owed.answer { try $0.encode(try make()) }
   }
 
+  /// Whether the caller reads protobuf, as `answerBytes` asks for.
+  public var isProtobuf: Bool { owed.call.codec.encoding == .proto }
+
+  /// Answers with what protobuf writes of a message, made on the connection's loop. A caller who
+  /// reads another encoding is answered INTERNAL.
+  ///
+  /// - Parameter make: takes microseconds and does not wait. What it throws is the answer.
+  public func answerBytes(by make: @escaping @Sendable () throws -> [UInt8]) {
+    owed.answerBytes(by: make)
+  }
+
   /// Answers with an error, as if a handler had thrown it.
   public func fail(_ error: any Error) {
     if owed.take() { owed.call.handlerReplied(owed.call.render(error)) }
@@ -55,6 +66,7 @@ final class OwedAnswer: Sendable {
     case open
     /// To be made on the loop.
     case made(by: Encode)
+    case written(by: @Sendable () throws -> [UInt8])
     case given
   }
   private let state = Mutex(State.open)
@@ -74,6 +86,10 @@ final class OwedAnswer: Sendable {
     if become(.made(by: encode)) { call.handlerReplied(self) }
   }
 
+  func answerBytes(by make: @escaping @Sendable () throws -> [UInt8]) {
+    if become(.written(by: make)) { call.handlerReplied(self) }
+  }
+
   private func become(_ new: State) -> Bool {
     state.withLock { state in
       guard case .open = state else { return false }
@@ -88,8 +104,15 @@ final class OwedAnswer: Sendable {
       defer { state = .given }
       return state
     }
-    guard case .made(let encode) = made else { throw StandardErrors.unanswered }
-    return try encode(call)
+    switch made {
+    case .made(let encode): return try encode(call)
+    case .written(let make):
+      guard call.codec.encoding == .proto else { throw StandardErrors.unanswered }
+      let bytes = try make()
+      try call.checkSize(ofAnswer: bytes.count)
+      return bytes
+    case .open, .given: throw StandardErrors.unanswered
+    }
   }
 }
 

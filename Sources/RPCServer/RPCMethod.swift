@@ -77,13 +77,19 @@ public struct RPCMethod: Sendable {
   /// microseconds and does not wait. It begins in a task elsewhere where its caller cannot be judged
   /// at once (`RPCServerConfiguration.promptInterceptor`) or its message is compressed. What it
   /// throws is the answer, unless it gave one before.
+  ///
+  /// - Parameter ofBytes: a handler that reads the commonest messages by itself. It is given those in
+  ///   protobuf first, and returns false, having done nothing, for one that `handler` is to have: a
+  ///   message that cannot be read is always among those, so that its error is made in one place.
   public static func pendingUnary<Request: Message & Sendable, Response: Message & Sendable>(
     _ path: String, noSideEffects: Bool = false,
+    ofBytes: (@Sendable ([UInt8], CallContext, PendingReply<Response>) throws -> Bool)? = nil,
     _ handler: @escaping @Sendable (Request, CallContext, PendingReply<Response>) throws -> Void
   ) -> RPCMethod {
     let begin: Begin = { call, bytes, context in
       let reply = PendingReply<Response>(call: call)
       do {
+        if reply.isProtobuf, let ofBytes, try ofBytes(bytes, context, reply) { return }
         let request: Request = try call.decode(bytes)
         try handler(request, context, reply)
       } catch {
@@ -177,8 +183,16 @@ public typealias Interceptor =
   @Sendable (RPCMethod.Info, inout CallContext) async throws(RPCError) -> Void
 
 /// Judges a call as an `Interceptor` does where it can without waiting; it runs on event loops.
+///
+/// The last parameter is its own: what it left there at an earlier call of the same connection that
+/// began with the same header bytes, so that the same credentials need not be looked at anew. It says
+/// nothing of what has changed meanwhile. It is on one loop at a time, and `nil` at first.
 public typealias PromptInterceptor =
-  @Sendable (RPCMethod.Info, inout CallContext) throws(RPCError) -> PromptVerdict
+  @Sendable (RPCMethod.Info, inout CallContext, inout PromptMemory?) throws(RPCError) ->
+  PromptVerdict
+
+/// What a `PromptInterceptor` may keep of a head.
+public typealias PromptMemory = any AnyObject & Sendable
 
 /// What a `PromptInterceptor` says of a call that it does not refuse.
 public enum PromptVerdict: Sendable {

@@ -198,13 +198,17 @@ extension ServerCall {
     } catch {
       throw RPCError(.internal, "the answer cannot be written as \(M.protoMessageName)")
     }
+    try checkSize(ofAnswer: bytes.count)
+    return bytes
+  }
+
+  func checkSize(ofAnswer count: Int) throws(RPCError) {
     let limit = loop.server.configuration.limits.messageBytes
-    guard bytes.count <= limit else {
+    guard count <= limit else {
       throw RPCError(
         .resourceExhausted,
-        "the answer of \(bytes.count) bytes is above the limit of \(limit); ask for less at a time")
+        "the answer of \(count) bytes is above the limit of \(limit); ask for less at a time")
     }
-    return bytes
   }
 
   /// The message of a unary or server-streaming call; complete before the task starts.

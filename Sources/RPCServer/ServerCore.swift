@@ -49,7 +49,8 @@ final class ServerCore: Sendable {
   ) throws(RPCError) -> PromptVerdict {
     guard hasInterceptor else { return .admitted }
     guard let promptInterceptor else { return .mustWait }
-    return try promptInterceptor(method, &context)
+    let head = context.call.head
+    return try unsafe promptInterceptor(method, &context, &head.promptMemory)
   }
 
   func startThreads() {

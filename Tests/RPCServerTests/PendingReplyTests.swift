@@ -1,3 +1,4 @@
+import Foundation
 import RPCClient
 import RPCServer
 import RPCWire
@@ -304,7 +305,7 @@ private typealias Reply = PendingReply<Google_Protobuf_StringValue>
         context.principal = token
       }
       guard isPrompt else { return }
-      configuration.promptInterceptor = { (_, context) throws(RPCError) in
+      configuration.promptInterceptor = { (_, context, _) throws(RPCError) in
         asked.note(.atOnce)
         switch context.metadata["authorization"] {
         case "known":
@@ -347,6 +348,84 @@ private typealias Reply = PendingReply<Google_Protobuf_StringValue>
       }
       #expect(error?.code == .unauthenticated)
       #expect(asked.ways == [.atOnce, .atOnce, .waiting, .atOnce])
+      await Self.waitForNoCalls(server)
+    }
+  }
+
+  /// Kept by an interceptor for itself.
+  private final class Kept: Sendable {
+    let token: String
+    init(_ token: String) { self.token = token }
+  }
+
+  @Test func whatAnInterceptorKeepsIsGivenBackForTheSameHeadAlone() async throws {
+    let given = Mutex<[String]>([])
+    try await withServer([Self.whoAmI]) { configuration in
+      configuration.interceptor = { (_, _) async throws(RPCError) in }
+      configuration.promptInterceptor = { (_, context, memory) throws(RPCError) in
+        let token = context.metadata["authorization"] ?? ""
+        let kept = (memory as? Kept)?.token
+        given.withLock { $0.append(kept ?? "new") }
+        guard token != "none" else { throw RPCError(.unauthenticated, "who?") }
+        context.principal = token
+        memory = Kept(token)
+        return .admitted
+      }
+    } _: { client, server in
+      for token in ["a", "a", "b", "b", "b", "a"] {
+        let told = try await who(client, token, Text())
+        #expect(told == token)
+      }
+      #expect(given.withLock { $0 } == ["new", "a", "new", "b", "b", "new"])
+      for _ in 0..<2 {
+        await #expect(throws: RPCClientError.self) { try await who(client, "none", Text()) }
+      }
+      #expect(given.withLock { $0 }.suffix(2) == ["new", "new"])
+      await Self.waitForNoCalls(server)
+    }
+  }
+
+  // MARK: Handlers of bytes
+
+  /// Takes texts that end in a mark.
+  private static let marked = RPCMethod.pendingUnary(
+    "/t.S/Marked",
+    ofBytes: { (bytes: [UInt8], _: CallContext, reply: Reply) in
+      switch bytes.last {
+      case UInt8(ascii: "!"): reply.answerBytes { bytes }
+      case UInt8(ascii: "?"): throw RPCError(.aborted, "asked")
+      case UInt8(ascii: "+"):
+        reply.answerBytes { [UInt8](repeating: 0, count: 5_000) }
+      case UInt8(ascii: "-"): reply.answerBytes { throw RPCError(.aborted, "made") }
+      default: return false
+      }
+      return true
+    }
+  ) { (request: Text, _: CallContext, reply: Reply) in
+    reply.answer(Text("long " + request.value))
+  }
+
+  @Test func bytesAreGivenFirstToWhoReadsThem() async throws {
+    try await withServer([Self.marked]) { configuration in
+      configuration.limits.messageBytes = 4_096
+    } _: { client, server in
+      func ask(_ text: String) async throws -> String {
+        try await client.unary("/t.S/Marked", Text(text), returning: Text.self).value
+      }
+      for (text, answer) in [("a!", "a!"), ("a", "long a"), ("", "long "), ("b!", "b!")] {
+        let told = try await ask(text)
+        #expect(told == answer)
+      }
+      for (text, code) in [("?", RPCCode.aborted), ("+", .resourceExhausted), ("-", .aborted)] {
+        let error = await #expect(throws: RPCClientError.self) { try await ask(text) }
+        #expect(error?.code == code)
+      }
+      // What cannot be read is refused by the other handler's decoding.
+      let error = await #expect(throws: RPCClientError.self) {
+        _ = try await client.unary(
+          "/t.S/Marked", Google_Protobuf_BytesValue(Data([0xFF])), returning: Text.self)
+      }
+      #expect(error?.code == .internal)
       await Self.waitForNoCalls(server)
     }
   }

@@ -56,23 +56,27 @@ extension ConsentService {
   /// ends a batch is not kept by its answers.
   func checkMethod(_ path: String) -> RPCMethod {
     let rendered: @Sendable (any Error) -> any Error = { self.rendered($0, path) }
-    return .pendingUnary(path) {
+    return .pendingUnary(
+      path,
+      ofBytes: {
+        (bytes: [UInt8], context: CallContext, reply: PendingReply<Consent_V1_CheckResponse>) in
+        guard let familiar = FamiliarCheck(bytes) else { return false }
+        let caller = try context.caller()
+        let deciding = Deciding(
+          questions: [familiar.question], caller: caller, minPosition: familiar.minPosition)
+        let drop = self.answer(deciding) { reply.check($0, to: caller.limits, rendered) }
+        reply.whenCancelled(drop)
+        return true
+      }
+    ) {
       (
         request: Consent_V1_CheckRequest, context: CallContext,
         reply: PendingReply<Consent_V1_CheckResponse>
       ) in
       let caller = try context.caller()
       do {
-        let drop = try Self.check(self, request, by: caller) { result in
-          switch result {
-          case .success(let answered):
-            reply.answer {
-              do { return try Consent_V1_CheckResponse(answered, to: caller.limits) } catch {
-                throw rendered(error)
-              }
-            }
-          case .failure(let error): reply.fail(rendered(error))
-          }
+        let drop = try Self.check(self, request, by: caller) {
+          reply.check($0, to: caller.limits, rendered)
         }
         reply.whenCancelled(drop)
       } catch {
@@ -82,10 +86,46 @@ extension ConsentService {
   }
 }
 
+extension PendingReply<Consent_V1_CheckResponse> {
+  fileprivate func check(
+    _ result: Result<Answered, any Error>, to limits: CallerLimits,
+    _ rendered: @escaping @Sendable (any Error) -> any Error
+  ) {
+    switch result {
+    case .success(let answered) where isProtobuf:
+      answerBytes {
+        do { return try answered.checkResponse(to: limits) } catch { throw rendered(error) }
+      }
+    case .success(let answered):
+      answer {
+        do { return try Consent_V1_CheckResponse(answered, to: limits) } catch {
+          throw rendered(error)
+        }
+      }
+    case .failure(let error): fail(rendered(error))
+    }
+  }
+}
+
+extension Answered {
+  /// The one decision, and what the caller may see of it.
+  fileprivate func only(
+    to limits: CallerLimits
+  ) throws(ServiceError) -> (logged: LoggedDecision, visible: Decision) {
+    guard let logged = logged.first else { throw .internalFault }
+    return (logged, logged.entry.decision.masked(for: limits, holdsPart2: holdsPart2))
+  }
+
+  /// `Consent_V1_CheckResponse(_:to:)` as protobuf writes it.
+  func checkResponse(to limits: CallerLimits) throws(ServiceError) -> [UInt8] {
+    let (logged, visible) = try only(to: limits)
+    return ProtobufWriter.checkResponse(logged, visible: visible)
+  }
+}
+
 extension Consent_V1_CheckResponse {
   init(_ answered: Answered, to limits: CallerLimits) throws(ServiceError) {
-    guard let logged = answered.logged.first, let visible = answered.visible(to: limits).first
-    else { throw .internalFault }
+    let (logged, visible) = try answered.only(to: limits)
     self.init()
     decision = Consent_V1_Decision(logged: logged, visible: visible)
   }

@@ -107,14 +107,20 @@ struct KnownPosition: Hashable, Sendable {
   var chain: [UInt8]
 }
 
+extension Instant {
+  /// As google.protobuf.Timestamp states it.
+  var stamp: (seconds: Int64, nanos: Int32) {
+    let (seconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+    // Before 1970 the remainder is negative; nanos never are.
+    guard rest < 0 else { return (seconds, Int32(rest) * 1_000) }
+    return (seconds - 1, Int32(rest + 1_000_000) * 1_000)
+  }
+}
+
 extension Google_Protobuf_Timestamp {
   init(_ instant: Instant) {
-    let (seconds, rest) = instant.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
-    // Before 1970 the remainder is negative; nanos never are.
-    let isBefore = rest < 0
-    self.init(
-      seconds: isBefore ? seconds - 1 : seconds,
-      nanos: Int32(isBefore ? rest + 1_000_000 : rest) * 1_000)
+    let (seconds, nanos) = instant.stamp
+    self.init(seconds: seconds, nanos: nanos)
   }
 
   /// Absent for the ends of time, which stand for "always" and "never".

@@ -79,7 +79,7 @@ extension Consent_V1_ReasonDetail {
     return details
   }
 
-  private static func detail(
+  static func detail(
     _ reason: Reason, _ decision: Decision
   ) -> Consent_V1_ReasonDetail {
     var elements: [DefectElement] = []

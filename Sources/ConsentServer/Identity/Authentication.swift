@@ -13,48 +13,57 @@ public struct Authentication: Sendable {
   public var interceptor: Interceptor {
     { method, context throws(RPCError) in
       if MethodAccess.isOpen(path: method.path) { return }
-      let principal: Principal
+      let known: KnownCaller
       do throws(ServiceError) {
-        principal = try await self.principal(
+        known = try await self.known(
           authorization: context.metadata.bytes("authorization"),
           times: context.metadata.count("authorization"), certificates: context.clientCertificates)
       } catch {
         throw error.rpcError
       }
-      try Self.admit(principal, to: method, &context)
+      try Self.admit(known, to: method, &context)
     }
   }
 
   /// The same for callers who are known without waiting: all but one who comes with a signed token
   /// that was not verified yet.
+  ///
+  /// Who was admitted is admitted again by the same header bytes, of which the method's name is one,
+  /// on the same connection, and so with the same certificate, for as long as `CallerDirectory` says
+  /// so.
   public var promptInterceptor: PromptInterceptor {
-    { method, context throws(RPCError) in
+    { method, context, memory throws(RPCError) in
+      if let known = memory as? KnownCaller, callers.isCurrent(known) {
+        context.principal = known
+        return .admitted
+      }
       if MethodAccess.isOpen(path: method.path) { return .admitted }
-      let principal: Principal?
+      let known: KnownCaller?
       do throws(ServiceError) {
         let credential = try Self.credential(
           authorization: context.metadata.bytes("authorization"),
           times: context.metadata.count("authorization"), certificates: context.clientCertificates)
         switch credential {
-        case .bearer(let token): principal = try callers.knownPrincipal(bearer: token)
-        case .certificate(let leaf): principal = try callers.principal(certificate: leaf)
+        case .bearer(let token): known = try callers.known(bearer: token)
+        case .certificate(let leaf): known = try callers.known(certificate: leaf)
         }
       } catch {
         throw error.rpcError
       }
-      guard let principal else { return .mustWait }
-      try Self.admit(principal, to: method, &context)
+      guard let known else { return .mustWait }
+      try Self.admit(known, to: method, &context)
+      memory = known
       return .admitted
     }
   }
 
   private static func admit(
-    _ principal: Principal, to method: RPCMethod.Info, _ context: inout CallContext
+    _ caller: KnownCaller, to method: RPCMethod.Info, _ context: inout CallContext
   ) throws(RPCError) {
-    guard MethodAccess.allows(principal, path: method.path) else {
+    guard MethodAccess.allows(caller.principal, path: method.path) else {
       throw ServiceError.permissionDenied(method: method.name).rpcError
     }
-    context.principal = principal
+    context.principal = caller
   }
 
   /// What a caller is known by.
@@ -87,11 +96,20 @@ public struct Authentication: Sendable {
   func principal(
     authorization: ArraySlice<UInt8>?, times: Int, certificates: [[UInt8]]
   ) async throws(ServiceError) -> Principal {
+    try await known(authorization: authorization, times: times, certificates: certificates)
+      .principal
+  }
+
+  private func known(
+    authorization: ArraySlice<UInt8>?, times: Int, certificates: [[UInt8]]
+  ) async throws(ServiceError) -> KnownCaller {
     let credential = try Self.credential(
       authorization: authorization, times: times, certificates: certificates)
     switch credential {
-    case .bearer(let token): return try await callers.principal(bearer: token)
-    case .certificate(let leaf): return try callers.principal(certificate: leaf)
+    case .bearer(let token):
+      if let known = try callers.known(bearer: token) { return known }
+      return KnownCaller(once: try await callers.verifiedPrincipal(bearer: token))
+    case .certificate(let leaf): return try callers.known(certificate: leaf)
     }
   }
 }
@@ -100,9 +118,9 @@ extension CallContext {
   /// INVARIANT: the interceptor ran, so that a call without a principal is a fault of ours; it is
   /// refused, never served.
   func caller() throws(RPCError) -> Principal {
-    guard let principal = principal as? Principal else {
+    guard let known = principal as? KnownCaller else {
       throw ServiceError.unauthenticated("no caller is known for this call").rpcError
     }
-    return principal
+    return known.principal
   }
 }

@@ -159,6 +159,81 @@ struct AuthenticationTests {
     }
   }
 
+  // MARK: Who is admitted again without a look at the credential
+
+  /// Whether somebody who was admitted goes on being so after `change`.
+  private func isCurrent(
+    rules: Set<CurrencyRule> = Set(CurrencyRule.allCases), certificate leaf: [UInt8]? = nil,
+    after change: (CallerDirectory, SetClock) async throws -> Void
+  ) async throws -> Bool {
+    let mint = TokenMint()
+    let clock = SetClock(seconds: TokenMint.now)
+    let callers = CallerDirectory(
+      tokens: try tokens([("URI:urn:example:pacs", "pacs")]), issuers: try await mint.issuers(),
+      clock: clock, rules: rules)
+    let known: KnownCaller
+    if let leaf {
+      known = try callers.known(certificate: leaf)
+    } else {
+      known = try #require(try callers.known(bearer: Array("secret".utf8)[...]))
+    }
+    #expect(callers.isCurrent(known))
+    try await change(callers, clock)
+    return callers.isCurrent(known)
+  }
+
+  private static let replacements: [@Sendable (CallerDirectory) async throws -> Void] = [
+    { $0.replace(tokens: TokenFile()) },
+    { $0.replace(issuers: try await TokenMint().issuers()) },
+  ]
+
+  @Test(arguments: replacements.indices)
+  func nobodyIsAdmittedByWhatWasKnownBeforeTheFilesWereReplaced(index: Int) async throws {
+    let replace = Self.replacements[index]
+    #expect(try await isCurrent { _, _ in })
+    #expect(!(try await isCurrent { callers, _ in try await replace(callers) }))
+    // A directory that forgets this would be noticed.
+    #expect(try await isCurrent(rules: [.time]) { callers, _ in try await replace(callers) })
+  }
+
+  @Test func aCertificateEndsForWhomeverIsKnownByIt() async throws {
+    let leaf = try certificate([.uniformResourceIdentifier("urn:example:pacs")])
+    func goesOn(for seconds: Int64, _ rules: CurrencyRule...) async throws -> Bool {
+      try await isCurrent(rules: Set(rules), certificate: leaf) { _, clock in
+        clock.set(seconds: TokenMint.now + seconds)
+      }
+    }
+    #expect(try await goesOn(for: 60, .replaced, .time))
+    #expect(!(try await goesOn(for: 61, .replaced, .time)))
+    #expect(try await goesOn(for: 61, .replaced))
+  }
+
+  @Test func aSignedTokenEndsForWhomeverIsKnownByIt() async throws {
+    let mint = TokenMint()
+    let clock = SetClock(seconds: TokenMint.now)
+    let callers = CallerDirectory(
+      tokens: try tokens([]), issuers: try await mint.issuers(), clock: clock)
+    let token = Array(
+      try mint.token { _, claims in claims["exp"] = TokenMint.now + 600 }.utf8)[...]
+    // Its signature has to be verified first.
+    #expect(try callers.known(bearer: token) == nil)
+    _ = try await callers.verifiedPrincipal(bearer: token)
+    let known = try #require(try callers.known(bearer: token))
+    let held = try #require(known.holds)
+    #expect(callers.isCurrent(known))
+    for (instant, holds) in [
+      (held.lowerBound, true), (held.lowerBound - 1, false), (held.upperBound, true),
+      (held.upperBound + 1, false),
+    ] {
+      clock.set(microseconds: instant)
+      #expect(callers.isCurrent(known) == holds)
+      // What is not current is looked at anew, and refused there.
+      if !holds {
+        #expect(throws: ServiceError.self) { _ = try callers.known(bearer: token) }
+      }
+    }
+  }
+
   @Test func namesOfIssuersAreTheirsAlone() async throws {
     let issuers = try await TokenMint().issuers()
     #expect(try tokens([("DNS:a", "idp/pacs")]).firstName(ofAn: issuers) == "idp/pacs")

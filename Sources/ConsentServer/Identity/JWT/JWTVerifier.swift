@@ -11,7 +11,7 @@ final class JWTVerifier: Sendable {
   let file: IssuerFile
   private let clock: any WallClock
   private let rules: Set<TokenRule>
-  private let verified = Mutex(VerifiedTokens())
+  private let tokens = Mutex(VerifiedTokens())
 
   /// - Parameter rules: all of them, but in tests that show that each is needed.
   init(
@@ -26,27 +26,27 @@ final class JWTVerifier: Sendable {
     token: ArraySlice<UInt8>, sha256: [UInt8]
   ) async throws(ServiceError) -> Principal {
     let now = clock.now().microseconds
-    if let known = try verifiedPrincipal(sha256: sha256, at: now) { return known }
+    if let known = try verified(sha256: sha256, at: now) { return known.principal }
     let (claims, issuer) = try await authentic(token)
     try require(!issuer.audiences.isDisjoint(with: claims.list("aud")), .audience)
     let times = try times(claims, issuer)
     try check(times, at: now)
     let principal = try principal(claims, issuer)
-    verified.withLock { $0.add(.init(principal: principal, times: times), for: sha256, at: now) }
+    tokens.withLock { $0.add(.init(principal: principal, times: times), for: sha256, at: now) }
     return principal
   }
 
   /// Whose token this is, if it was found good before and still holds; `nil` if it is not known.
-  func verifiedPrincipal(sha256: [UInt8]) throws(ServiceError) -> Principal? {
-    try verifiedPrincipal(sha256: sha256, at: clock.now().microseconds)
+  func verified(sha256: [UInt8]) throws(ServiceError) -> VerifiedTokens.Entry? {
+    try verified(sha256: sha256, at: clock.now().microseconds)
   }
 
-  private func verifiedPrincipal(
+  private func verified(
     sha256: [UInt8], at now: Int64
-  ) throws(ServiceError) -> Principal? {
-    guard let known = verified.withLock({ $0[sha256] }) else { return nil }
+  ) throws(ServiceError) -> VerifiedTokens.Entry? {
+    guard let known = tokens.withLock({ $0[sha256] }) else { return nil }
     try check(known.times, at: now)
-    return known.principal
+    return known
   }
 
   private func require(_ holds: Bool, _ rule: TokenRule) throws(ServiceError) {

@@ -8,6 +8,14 @@ struct TokenTimes: Sendable {
 }
 
 extension TokenTimes {
+  /// The instants at which it holds.
+  var span: ClosedRange<Int64> {
+    let first = max(notBefore, issuedAt)
+    // A token that never holds was not found good; of such a one no later look is spared.
+    guard first < end else { return Int64.min...Int64.min }
+    return first...(end - 1)
+  }
+
   /// - Parameter leeway: in microseconds, at most 300 seconds, so that no sum overflows
   ///   (`TokenClaims.instant`).
   init(_ claims: TokenClaims, leeway: Int64) {

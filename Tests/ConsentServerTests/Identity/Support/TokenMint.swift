@@ -14,7 +14,8 @@ final class SetClock: WallClock {
   init(seconds: Int64) { instant = Mutex(seconds * 1_000_000) }
 
   func now() -> Instant { Instant(microseconds: instant.withLock { $0 }) }
-  func set(seconds: Int64) { instant.withLock { $0 = seconds * 1_000_000 } }
+  func set(seconds: Int64) { set(microseconds: seconds * 1_000_000) }
+  func set(microseconds: Int64) { instant.withLock { $0 = microseconds } }
 }
 
 /// Makes tokens as an issuer would, and as an attacker would, with nothing of the verifier's.
