@@ -19,19 +19,14 @@ public final class Checker: Sendable {
     public var queueLimit: Int
     /// Calls that share a batch, so that none waits long for the others.
     public var batchLimit: Int
-    /// Patients read at once when the register is read ahead.
-    public var preloadPage: Int
-
     public init(
       indexedImages: Int = 2_000_000, preparedImages: Int = 65_536, queueLimit: Int = 10_000,
-      batchLimit: Int = 512,
-      preloadPage: Int = 256
+      batchLimit: Int = 512
     ) {
       self.indexedImages = indexedImages
       self.preparedImages = preparedImages
       self.queueLimit = queueLimit
       self.batchLimit = batchLimit
-      self.preloadPage = preloadPage
     }
   }
 

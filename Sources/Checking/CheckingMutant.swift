@@ -19,6 +19,10 @@ public enum CheckingMutant: String, CaseIterable, Sendable {
   case knownFromClock = "known-from-clock"
   /// The index keeps of no image which study and series it is of.
   case forgetScopes = "forget-scopes"
+  /// The index goes on with the policies that it has when one is set.
+  case keepPolicies = "keep-policies"
+  /// A merge concerns only the patient that its row names.
+  case forgetMerged = "forget-merged"
 }
 
 /// Which mutant this is, if any; always none in a release build.

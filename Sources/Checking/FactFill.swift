@@ -9,8 +9,11 @@ struct FactFill: Sendable {
   var rows: [FeedRow]
   /// The feed no longer holds what the index had reached.
   var isOfNewHistory: Bool
-  var holdsPart2: Bool
+  /// The organization's own records.
+  var rules: Facts
   var parts: [FactPart]
+  /// Everybody whom a merge that was not settled yet concerns, and whom one in `rows` does.
+  var joined: Set<PatientID>
   var identifiers: [Identifier: [PatientID]]
   /// The head as it was at the positions asked for, as far as they have been reached.
   var heads: [UInt64: FeedHead] = [:]
@@ -22,6 +25,8 @@ struct FactFill: Sendable {
     var patients: [PatientID] = []
     var identifiers: [Identifier] = []
     var positions: Set<UInt64> = []
+    /// Patients of whom a row said that others were merged with them, and not who.
+    var survivors: Set<PatientID> = []
   }
 
   /// A node that is further behind than this reads no rows: it begins anew.
@@ -37,8 +42,10 @@ struct FactFill: Sendable {
       ? reader.facts(images: wanted.images, asOf: nil)
       : reader.facts(patients: wanted.patients, asOf: nil)
     facts.position = head.position
-    holdsPart2 = facts.organizationHoldsPart2
     let split = FactSplit(facts)
+    rules = split.rules
+    joined = try Self.joined(
+      with: wanted.survivors.union(rows.compactMap { RowReach($0.event).survivor }), in: reader)
     parts = wanted.patients.isEmpty ? split.parts(wanted.images) : split.parts(split.keys)
     identifiers = [:]
     for identifier in wanted.identifiers {
@@ -47,8 +54,17 @@ struct FactFill: Sendable {
     for position in wanted.positions { heads[position] = try reader.head(at: position) }
   }
 
+  /// All who were ever merged with `survivors`.
+  private static func joined(
+    with survivors: Set<PatientID>, in reader: any FactReader
+  ) throws -> Set<PatientID> {
+    guard !survivors.isEmpty else { return [] }
+    let merges = try reader.facts(patients: survivors.sorted(), asOf: nil).merges
+    return survivors.union(merges.flatMap { [$0.survivor, $0.merged] })
+  }
+
   /// The rows after `applied`, page by page, up to the reader's head.
-  private static func follow(
+  static func follow(
     _ applied: FeedHead?, in reader: any FactReader
   ) throws -> (rows: [FeedRow], isOfNewHistory: Bool) {
     guard let applied else { return ([], true) }

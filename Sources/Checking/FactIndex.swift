@@ -5,57 +5,49 @@ internal import ConsentStore
 ///
 /// INVARIANT: what it holds of an image decides every question about it as what `facts(images:)` reads
 /// at `applied` does. Rows of the feed are applied in order, each exactly once and bound to its history by its
-/// chain; what a row concerns is dropped and read again when it is asked for.
+/// chain; what a row concerns is dropped and read again when it is asked for. While it is not known
+/// what a row concerns, nothing is looked up.
 ///
 /// A value without locks, threads or clocks: its owner has those.
-struct FactIndex {
+struct FactIndex: Sendable {
   /// Up to where the feed has been followed; `nil`: nothing has been read yet.
-  private(set) var applied: FeedHead?
-  private(set) var holdsPart2 = false
-  private(set) var settings: OrganizationSettings?
+  var applied: FeedHead?
+  /// The organization's own records, which every decision sees beside the circle's.
+  var rules = Facts()
+  var settings: OrganizationSettings?
   /// Moves when everything is dropped and another history begins.
   private(set) var generation: UInt64 = 0
+  /// What rows that were applied concern besides what they say.
+  var unsettled = Unsettled()
 
-  private var images = ImageTable()
+  var images = ImageTable()
   private var cases: PreparedCases
   /// By number; those that were dropped are used again.
-  private var circles: ContiguousArray<CircleState?> = []
+  var circles: PatientTable.Circles = []
   private var freeCircles: [CircleID] = []
-  private var circlesByPatient: [PatientID: CircleList] = [:]
+  private var circlesByPatient = PatientTable()
+  var forms = PaperForms()
   /// Those with a grant that ends by a named event.
   private var circlesOnEvents: Set<CircleID> = []
   /// Which circles hold an image that was made from this one.
   private var dependents: [ImageDigest: Set<CircleID>] = [:]
   /// For eviction at random.
-  private var order: [CircleID] = []
+  private var order: ContiguousArray<CircleID> = []
   private var identifiers: [Identifier: [PatientID]] = [:]
   /// The heads of the rows applied last, at consecutive positions.
   private var passedHeads: [FeedHead] = []
   private static let headsKept = 1_024
 
   /// Rows applied while something is being read for the index; see `install`.
-  private var passed: [FeedRow] = []
-  private var reading: (generation: UInt64, from: FeedHead?)?
+  var passed: [FeedRow] = []
+  var reading: (generation: UInt64, from: FeedHead?)?
+  /// The same while the whole register is being read.
+  var loading: Loading?
 
   /// The most images held.
   let limit: Int
   private let preparedLimit: Int
   let deviation: Deviation
-
-  fileprivate struct CircleState {
-    var patients: [PatientID]
-    var shared: Facts
-    var forms: [ImageForm] = []
-    /// The images that are not plain.
-    var whole: [ImageDigest: FactPart.Image] = [:]
-    /// The first of its rows.
-    var first = ImageTable.none
-    /// The row whose case was made last: those of the others are mostly like it.
-    var preparedLast = ImageTable.none
-    var sources: Set<ImageDigest> = []
-    /// In `order`.
-    var place: Int
-  }
 
   /// - Parameter prepared: how many images are kept ready to be decided on.
   init(limit: Int, prepared: Int = 1_024, deviation: Deviation = Deviation(nil)) {
@@ -66,14 +58,17 @@ struct FactIndex {
   }
 
   var count: Int { images.count }
+  var holdsPart2: Bool { rules.organizationHoldsPart2 }
 
   // MARK: Looking up
 
-  func holds(_ key: ImageKey) -> Bool { images.find(ImageDigest(key)) != nil }
+  func holds(_ key: ImageKey) -> Bool {
+    unsettled.isEmpty && images.find(ImageDigest(key)) != nil
+  }
 
   /// - Returns: `nil` if the image's facts have to be read.
   mutating func imageCase(_ key: ImageKey) -> ImageCase? {
-    guard let number = images.find(ImageDigest(key)) else { return nil }
+    guard unsettled.isEmpty, let number = images.find(ImageDigest(key)) else { return nil }
     let prepared = images[number].prepared
     if prepared != ImageTable.none {
       let known = cases[prepared]
@@ -91,20 +86,31 @@ struct FactIndex {
     let row = images[number]
     guard let circle = circles[Int(row.circle.number)] else { return nil }
     guard row.form != ImageTable.whole else {
-      guard let image = circle.whole[row.digest], image.key == key else { return nil }
-      let part = FactPart(patients: circle.patients, shared: circle.shared, images: [])
-      return ImageCase(key, facts: part.facts(of: image))
+      guard let image = circle.whole(row.digest), image.key == key, let shared = shared(of: circle)
+      else { return nil }
+      let part = FactPart(patients: [], shared: shared, images: [])
+      return ImageCase(key, facts: part.facts(of: image, under: rules))
     }
-    let image = circle.forms[Int(row.form)].record(key, row, of: circle.patients[0])
+    guard let patient = circle.patients.only, let form = circle.form(row.form) else { return nil }
+    let image = form.record(key, row, of: patient)
     if circle.preparedLast != ImageTable.none,
       images[circle.preparedLast].prepared != ImageTable.none,
       let like = ImageCase(like: cases[images[circle.preparedLast].prepared], of: image)
     {
       return like
     }
-    var facts = circle.shared
+    guard var facts = shared(of: circle) else { return nil }
     facts.images = [image]
+    facts.add(rules: rules)
     return ImageCase(key, facts: facts)
+  }
+
+  /// The facts of a circle's patients.
+  private func shared(of circle: CircleState) -> Facts? {
+    switch circle.papers {
+    case .whole(let whole): whole.facts
+    case .packed(let bytes): circle.patients.only.flatMap { forms.unpack(bytes, of: $0) }
+    }
   }
 
   func patients(identifiedBy identifier: Identifier) -> [PatientID]? { identifiers[identifier] }
@@ -156,23 +162,38 @@ struct FactIndex {
     }
     if head.position == at.position, head.chain != at.chain { throw .historyReplaced }
     if let holdsPart2, holdsPart2 != self.holdsPart2, head.position == at.position {
-      // Every entry carries it; it turns true once in the life of an organization.
-      self.holdsPart2 = holdsPart2
-      dropEverything()
+      // It turns true once in the life of an organization.
+      rules.organizationHoldsPart2 = holdsPart2
+      dropPrepared()
     }
   }
 
   private mutating func apply(_ row: FeedRow) {
     if reading != nil { passed.append(row) }
+    loading?.append(row)
     if RowReach.changesIdentifiers(row.event) { identifiers.removeAll(keepingCapacity: true) }
-    switch RowReach(row.event) {
+    switch reach(of: row) {
     case .nothing: break
-    case .everything: dropEverything()
+    case .everything:
+      dropEverything()
+      unsettled.rules = row.position
+    case .rules: unsettled.rules = row.position
+    case .merge(let survivor): unsettled.merges[survivor] = row.position
     case .grantsOnEvents: dropGrantsOnEvents()
     case .some(let patient, let images, let andGrantsOnEvents):
       if andGrantsOnEvents { dropGrantsOnEvents() }
-      if let patient { for circle in circlesByPatient[patient]?.all ?? [] { drop(circle) } }
+      if let patient { drop(circlesOf: patient) }
       for image in images { drop(image) }
+    }
+  }
+
+  private func reach(of row: FeedRow) -> RowReach {
+    let reach = RowReach(row.event)
+    switch reach {
+    case .rules where deviation.isOn(.keepPolicies): return .nothing
+    case .merge(let survivor) where deviation.isOn(.forgetMerged):
+      return .some(patient: survivor, images: [])
+    default: return reach
     }
   }
 
@@ -180,77 +201,33 @@ struct FactIndex {
     for circle in circlesOnEvents { drop(circle) }
   }
 
-  // MARK: Reading for the index
-
-  /// One reading at a time: what it needs to know is kept until `install` or `abandon`.
-  mutating func beginReading() {
-    reading = (generation, applied)
-    passed = []
-  }
-
-  mutating func abandonReading() {
-    reading = nil
-    passed = []
-  }
-
-  /// Takes in what was read, as of the head it was read at.
-  ///
-  /// Rows up to that head which have not been applied are applied first. If more has been applied
-  /// meanwhile, parts that a later row concerns are refused: they are older than a change that has
-  /// passed. A reading of another history than the one applied begins a new index.
-  mutating func install(_ fill: FactFill) {
-    defer { abandonReading() }
-    guard let reading, reading.generation == generation else { return }
-    guard applied != nil, !fill.isOfNewHistory else { return begin(with: fill) }
-    do {
-      try follow(fill.rows, to: fill.head, holdsPart2: fill.holdsPart2)
-    } catch {
-      return begin(with: fill)
-    }
-    guard let applied, isOfThisHistory(fill.head, reading.from) else { return begin(with: fill) }
-    var later = passed.filter { $0.position > fill.head.position }.map { RowReach($0.event) }
-    if deviation.isOn(.fillWithoutPosition) { later = [] }
-    guard !later.contains(.everything) else { return }
-    guard fill.holdsPart2 == holdsPart2 || applied.position == fill.head.position else { return }
-    for part in fill.parts where !later.contains(where: { $0.concerns(part) }) { insert(part) }
-    if !passed.contains(where: {
-      $0.position > fill.head.position && RowReach.changesIdentifiers($0.event)
-    }) {
-      for (identifier, patients) in fill.identifiers { remember(identifier, patients) }
-    }
-  }
-
-  private func isOfThisHistory(_ head: FeedHead, _ from: FeedHead?) -> Bool {
-    if head.position == applied?.position { return head.chain == applied?.chain }
-    if head.position == from?.position { return head.chain == from?.chain }
-    guard let row = passed.first(where: { $0.position == head.position }) else { return false }
-    return row.chain == head.chain
-  }
-
-  private mutating func begin(with fill: FactFill) {
-    reset()
-    applied = fill.head
-    settings = fill.settings
-    holdsPart2 = fill.holdsPart2
-    for part in fill.parts { insert(part) }
-    for (identifier, patients) in fill.identifiers { remember(identifier, patients) }
-  }
-
   /// Forgets everything: the next reading begins anew.
   mutating func reset() {
     dropEverything()
+    rules = Facts()
+    unsettled = Unsettled()
     identifiers = [:]
     passedHeads = []
     applied = nil
+    loading = nil
     generation += 1
+  }
+
+  /// Takes over what is not of the register from an index at the same position of the same history.
+  /// A reading for that one is refused: it does not know what is not settled here.
+  mutating func inherit(from other: FactIndex) {
+    identifiers = other.identifiers
+    passedHeads = other.passedHeads
+    generation = other.generation
   }
 
   // MARK: Circles
 
-  private mutating func insert(_ part: FactPart) {
+  mutating func insert(_ part: FactPart) {
     guard part.images.count <= limit else { return }
-    let circle = known(part) ?? add(part)
-    var named = NamedScopes(circles[Int(circle.number)]?.shared.instruments ?? [])
+    let patients = CirclePatients(part.patients)
+    let circle = circlesByPatient.circle(of: patients, in: circles) ?? add(part)
+    var named = NamedScopes(part.shared.instruments)
     if deviation.isOn(.forgetScopes) { named = NamedScopes([]) }
     for image in part.images {
       let digest = ImageDigest(image.key)
@@ -260,7 +237,7 @@ struct FactIndex {
         // A collision, or the same image under other patients: only one may stand.
         drop(other)
       }
-      keep(image, digest, in: circle, named)
+      keep(image, digest, in: circle, part, named)
     }
     while images.count > limit, order.count > 1, let victim = order.randomElement() {
       if victim != circle { drop(victim) }
@@ -268,40 +245,56 @@ struct FactIndex {
   }
 
   private mutating func keep(
-    _ image: FactPart.Image, _ digest: ImageDigest, in id: CircleID, _ named: NamedScopes
+    _ image: FactPart.Image, _ digest: ImageDigest, in id: CircleID, _ part: FactPart,
+    _ named: NamedScopes
   ) {
     guard var circle = circles[Int(id.number)] else { return }
     // Changed in place: nobody else holds it meanwhile.
     circles[Int(id.number)] = nil
     defer { circles[Int(id.number)] = circle }
     var row = ImageTable.Row(digest: digest, circle: id)
-    if let plain = image.plain(of: circle.patients, beside: circle.shared),
+    if let plain = image.plain(of: part.patients, beside: part.shared),
       let form = circle.number(of: named.form(of: plain))
     {
       row.form = form
       row.acquiredDay = plain.acquiredDay
       row.firstRecorded = plain.firstRecorded
     } else {
-      circle.whole[digest] = image
+      circle.keep(image, digest)
     }
     row.next = circle.first
     circle.first = images.insert(row)
     for source in image.sources {
       let source = ImageDigest(source)
-      circle.sources.insert(source)
+      circle.insert(source: source)
       dependents[source, default: []].insert(id)
     }
   }
 
-  private func known(_ part: FactPart) -> CircleID? {
-    guard let patient = part.patients.first else { return nil }
-    return circlesByPatient[patient]?.all.first {
-      circles[Int($0.number)]?.patients == part.patients
-    }
+  /// A plain image of a circle, by what a row has of it.
+  mutating func insert(_ row: ImageTable.Row, _ form: ImageForm, in id: CircleID) {
+    guard var circle = circles[Int(id.number)], images.find(row.digest) == nil else { return }
+    circles[Int(id.number)] = nil
+    defer { circles[Int(id.number)] = circle }
+    guard let number = circle.number(of: form) else { return }
+    var row = row
+    row.form = number
+    row.next = circle.first
+    circle.first = images.insert(row)
   }
 
   private mutating func add(_ part: FactPart) -> CircleID {
-    let state = CircleState(patients: part.patients, shared: part.shared, place: order.count)
+    let patients = CirclePatients(part.patients)
+    let packed = patients.only.flatMap { forms.pack(part.shared, of: $0) }
+    let circle = add(
+      patients, packed.map { .packed($0) } ?? .whole(WholePapers(part.shared)))
+    if part.namesEvents { circlesOnEvents.insert(circle) }
+    return circle
+  }
+
+  /// - Parameter patients: who have no circle of theirs yet.
+  mutating func add(_ patients: CirclePatients, _ papers: CirclePapers) -> CircleID {
+    let state = CircleState(patients: patients, papers: papers, place: UInt32(order.count))
     let circle: CircleID
     if let free = freeCircles.popLast() {
       circle = free
@@ -311,10 +304,11 @@ struct FactIndex {
       circles.append(state)
     }
     order.append(circle)
-    for patient in part.patients { circlesByPatient[patient, default: .none].insert(circle) }
-    if part.namesEvents { circlesOnEvents.insert(circle) }
+    circlesByPatient.insert(circle, of: patients, in: circles)
     return circle
   }
+
+  func circle(of patient: PatientID) -> CircleID? { circlesByPatient.own(patient, in: circles) }
 
   private mutating func drop(_ image: ImageKey) {
     let digest = ImageDigest(image)
@@ -322,8 +316,13 @@ struct FactIndex {
     for circle in dependents[digest] ?? [] { drop(circle) }
   }
 
-  private mutating func drop(_ circle: CircleID) {
+  mutating func drop(circlesOf patient: PatientID) {
+    for circle in circlesByPatient.circles(of: patient, in: circles) { drop(circle) }
+  }
+
+  mutating func drop(_ circle: CircleID) {
     guard let state = circles[Int(circle.number)] else { return }
+    circlesByPatient.remove(circle, of: state.patients, in: circles)
     circles[Int(circle.number)] = nil
     freeCircles.append(circle)
     var number = state.first
@@ -339,14 +338,10 @@ struct FactIndex {
       dependents[source]?.remove(circle)
       if dependents[source]?.isEmpty == true { dependents[source] = nil }
     }
-    for patient in state.patients {
-      circlesByPatient[patient]?.remove(circle)
-      if circlesByPatient[patient]?.all.isEmpty == true { circlesByPatient[patient] = nil }
-    }
     circlesOnEvents.remove(circle)
     let last = order.removeLast()
     if last != circle {
-      order[state.place] = last
+      order[Int(state.place)] = last
       circles[Int(last.number)]?.place = state.place
     }
   }
@@ -356,74 +351,21 @@ struct FactIndex {
     cases = PreparedCases(limit: preparedLimit)
     circles = []
     freeCircles = []
-    circlesByPatient = [:]
+    circlesByPatient = PatientTable()
+    forms = PaperForms()
     circlesOnEvents = []
     dependents = [:]
     order = []
   }
 
-  private mutating func remember(_ identifier: Identifier, _ patients: [PatientID]) {
+  /// The rows stand; what decisions read of them is made anew.
+  mutating func dropPrepared() {
+    for row in cases.rows { images[row].prepared = ImageTable.none }
+    cases = PreparedCases(limit: preparedLimit)
+  }
+
+  mutating func remember(_ identifier: Identifier, _ patients: [PatientID]) {
     if identifiers.count >= limit { identifiers.removeAll() }
     identifiers[identifier] = patients
-  }
-}
-
-extension FactIndex.CircleState {
-  /// Which of its forms this is; `nil` when it can have no more.
-  fileprivate mutating func number(of form: ImageForm) -> UInt16? {
-    if let known = forms.firstIndex(of: form) { return UInt16(known) }
-    guard forms.count < Int(ImageTable.whole) else { return nil }
-    forms.append(form)
-    return UInt16(forms.count - 1)
-  }
-}
-
-/// The circles of a patient: one, but where an image was registered for several.
-private enum CircleList {
-  case none
-  case one(CircleID)
-  case many([CircleID])
-
-  var all: [CircleID] {
-    switch self {
-    case .none: []
-    case .one(let circle): [circle]
-    case .many(let circles): circles
-    }
-  }
-
-  mutating func insert(_ circle: CircleID) { self = CircleList(all + [circle]) }
-  mutating func remove(_ circle: CircleID) { self = CircleList(all.filter { $0 != circle }) }
-
-  private init(_ circles: [CircleID]) {
-    self = circles.isEmpty ? .none : circles.count == 1 ? .one(circles[0]) : .many(circles)
-  }
-}
-
-extension FactPart {
-  /// A grant in it ends by a named event.
-  var namesEvents: Bool {
-    shared.instruments.contains { paper in
-      paper.grants.contains { grant in
-        if case .event = grant.expiry { true } else { false }
-      }
-    }
-  }
-}
-
-extension RowReach {
-  /// Whether it changes anything in the part.
-  func concerns(_ part: FactPart) -> Bool {
-    switch self {
-    case .nothing: false
-    case .everything: true
-    case .grantsOnEvents: part.namesEvents
-    case .some(let patient, let images, let andGrantsOnEvents):
-      patient.map { part.patients.contains($0) } ?? false
-        || (andGrantsOnEvents && part.namesEvents)
-        || images.contains { image in
-          part.images.contains { $0.key == image || $0.sources.contains(image) }
-        }
-    }
   }
 }

@@ -14,13 +14,17 @@ struct FactSplit {
   private var imageErrors: [ImageKey: [EnteredInError]] = [:]
   /// By the representative of each set of patients ever merged.
   private var papers: [PatientID: Facts] = [:]
-  /// What goes to everybody: the organization's records, and those whose subject is not there.
+  /// The organization's own: policies, forms, and what was entered in error of no patient or image.
+  /// The same in whatever is read at one position.
+  private(set) var rules = Facts()
+  /// What speaks of records that are not there, or do not read: it goes to every part.
   private var common = Facts()
   private var subjects: [RecordReference: Subject] = [:]
 
   private enum Subject {
     case patient(PatientID)
     case image(ImageKey)
+    case organization
     case everybody
   }
 
@@ -105,10 +109,10 @@ struct FactSplit {
   }
 
   private mutating func gatherPapers() {
-    common.policies = facts.policies
-    common.forms = facts.forms
-    common.organizationHoldsPart2 = facts.organizationHoldsPart2
-    common.position = facts.position
+    rules.policies = facts.policies
+    rules.forms = facts.forms
+    rules.organizationHoldsPart2 = facts.organizationHoldsPart2
+    rules.position = facts.position
     for record in facts.patients {
       add(to: record.id, RecordReference(kind: .patient, id: record.recordID)) {
         $0.patients.append(record)
@@ -127,10 +131,11 @@ struct FactSplit {
     }
     for record in facts.unevaluable {
       papers[root(record.patient), default: Facts()].unevaluable.append(record)
+      subjects[record.reference] = .everybody
     }
     for event in facts.expiryEvents {
       subjects[reference(.expiryEvent, event.id)] =
-        event.patient.map { .patient($0) } ?? .everybody
+        event.patient.map { .patient($0) } ?? .organization
     }
   }
 
@@ -158,19 +163,20 @@ struct FactSplit {
     }
     for resolution in facts.expiryEventResolutions {
       subjects[reference(.expiryEventResolution, resolution.id)] =
-        subjects[reference(.expiryEvent, resolution.event)] ?? .everybody
+        subjects[reference(.expiryEvent, resolution.event)] ?? .organization
     }
   }
 
   /// An entry about an entry is recorded after it.
   private mutating func gatherErrors() {
     for error in facts.enteredInError.sorted(by: { $0.stamp.position < $1.stamp.position }) {
-      let subject = subjects[error.target] ?? .everybody
+      let subject = subjects[error.target] ?? .organization
       subjects[reference(.enteredInError, error.id)] = subject
       switch subject {
       case .patient(let patient):
         papers[root(patient), default: Facts()].enteredInError.append(error)
       case .image(let key): imageErrors[key, default: []].append(error)
+      case .organization: rules.enteredInError.append(error)
       case .everybody: common.enteredInError.append(error)
       }
     }

@@ -154,7 +154,9 @@ extension OrganizationChecker {
     let now = instant(at: fill.head)
     let parts = Dictionary(
       fill.parts.flatMap { part in
-        part.images.map { ($0.key, ImageCase($0.key, facts: part.facts(of: $0))) }
+        part.images.map {
+          ($0.key, ImageCase($0.key, facts: part.facts(of: $0, under: fill.rules)))
+        }
       },
       uniquingKeysWith: { first, _ in first })
     var taken: [Taken] = []

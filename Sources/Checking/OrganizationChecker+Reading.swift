@@ -7,7 +7,7 @@ extension OrganizationChecker {
   private enum Reading {
     case facts([CheckCall])
     case feed
-    case page(after: PatientID?)
+    case first
   }
 
   /// The most images read at once.
@@ -18,7 +18,7 @@ extension OrganizationChecker {
       switch reading {
       case .facts(let calls): await read(for: calls)
       case .feed: await readFeed()
-      case .page(let after): await readPage(after: after)
+      case .first: await readFirstHead()
       }
     }
   }
@@ -43,9 +43,9 @@ extension OrganizationChecker {
         state.index.beginReading()
         return .feed
       }
-      if let preloading = state.preloading {
+      if state.waitingForFirst != nil {
         state.index.beginReading()
-        return .page(after: preloading.after)
+        return .first
       }
       state.looksAhead = false
       state.isReading = false
@@ -82,11 +82,23 @@ extension OrganizationChecker {
 
   private func readFeed() async { _ = await read(FactFill.Wanted(), for: []) }
 
+  private func readFirstHead() async {
+    await readFeed()
+    state.withLock { state in
+      defer { state.waitingForFirst = nil }
+      return state.waitingForFirst
+    }?.resume()
+  }
+
   /// - Returns: `nil` if it failed; the calls then have their answer.
   private func read(_ wanted: FactFill.Wanted, for calls: [CheckCall]) async -> FactFill? {
     do {
-      let applied = state.withLock { $0.index.applied }
-      let fill = try await store.read(organization) { reader in
+      let (applied, survivors) = state.withLock {
+        ($0.index.applied, Set($0.index.unsettled.merges.keys))
+      }
+      var wanted = wanted
+      wanted.survivors = survivors
+      let fill = try await store.read(organization) { [wanted] reader in
         try FactFill(wanted, after: applied, in: reader)
       }
       let isReplaced = state.withLock { state in
@@ -101,41 +113,5 @@ extension OrganizationChecker {
       failed(calls, error)
       return nil
     }
-  }
-
-  // MARK: Reading ahead
-
-  private func readPage(after cursor: PatientID?) async {
-    let limit = options.preloadPage
-    var wanted = FactFill.Wanted()
-    do {
-      wanted.patients = try await store.read(organization) {
-        try $0.patients(after: cursor, limit: limit)
-      }
-    } catch {
-      state.withLock { $0.index.abandonReading() }
-      return endPreload(isWhole: false)
-    }
-    guard let last = wanted.patients.last else {
-      state.withLock { $0.index.abandonReading() }
-      return endPreload(isWhole: true)
-    }
-    guard await read(wanted, for: []) != nil else { return endPreload(isWhole: false) }
-    let (images, isFull) = state.withLock { state in
-      state.preloading?.after = last
-      return (state.index.count, state.index.count >= options.indexedImages * 9 / 10)
-    }
-    report(.preloading(organization, images: images))
-    if isFull { endPreload(isWhole: false) }
-  }
-
-  private func endPreload(isWhole: Bool) {
-    let (images, preloading) = state.withLock { state in
-      defer { state.preloading = nil }
-      return (state.index.count, state.preloading)
-    }
-    guard let preloading else { return }
-    preloading.ended.resume()
-    report(.preloaded(organization, images: images, isWhole: isWhole))
   }
 }

@@ -19,7 +19,10 @@ final class OrganizationChecker: Sendable {
     var isReading = false
     /// A change is known of that the index has not seen.
     var looksAhead = false
-    var preloading: Preloading?
+    /// The whole register is being read.
+    var isLoading = false
+    /// Who waits until anything at all has been read.
+    var waitingForFirst: CheckedContinuation<Void, Never>?
     /// Why nothing is answered any more.
     var stopped: String?
   }
@@ -28,11 +31,6 @@ final class OrganizationChecker: Sendable {
   struct ReadGroup: Sendable {
     var calls: [CheckCall]
     var fill: FactFill
-  }
-
-  struct Preloading {
-    var after: PatientID?
-    var ended: CheckedContinuation<Void, Never>
   }
 
   let organization: OrganizationID
@@ -56,10 +54,16 @@ final class OrganizationChecker: Sendable {
     self.deviation = deviation
     self.together = together
     self.report = report
-    state = Mutex(
-      State(
-        index: FactIndex(
-          limit: options.indexedImages, prepared: options.preparedImages, deviation: deviation)))
+    state = Mutex(State(index: Self.emptyIndex(options, deviation)))
+  }
+
+  func emptyIndex() -> FactIndex { Self.emptyIndex(options, deviation) }
+
+  private static func emptyIndex(
+    _ options: Checker.Options, _ deviation: Deviation
+  ) -> FactIndex {
+    FactIndex(
+      limit: options.indexedImages, prepared: options.preparedImages, deviation: deviation)
   }
 
   var indexed: (images: Int, position: UInt64) {
@@ -130,35 +134,36 @@ final class OrganizationChecker: Sendable {
     if looks { wakeReader() }
   }
 
-  /// Returns when the register is in the index, or as much of it as fits.
-  func preload() async {
+  /// Returns when something has been read, or could not be.
+  func readFirst() async {
     await withCheckedContinuation { continuation in
-      let isUnderWay = state.withLock { state in
-        guard state.preloading == nil, state.stopped == nil else { return true }
-        state.preloading = Preloading(ended: continuation)
-        return false
+      let waits = state.withLock { state in
+        guard state.index.applied == nil, state.stopped == nil, state.waitingForFirst == nil
+        else { return false }
+        state.waitingForFirst = continuation
+        return true
       }
-      if isUnderWay { continuation.resume() } else { wakeReader() }
+      if waits { wakeReader() } else { continuation.resume() }
     }
   }
 
   /// INVARIANT: nothing is answered for the organization from here on.
   func stop(_ why: String) {
-    let (calls, isNew, preloading) = state.withLock { state in
+    let (calls, isNew, waiting) = state.withLock { state in
       defer {
         state.stopped = why
         state.arrived = []
         state.lacking = []
         state.read = []
-        state.preloading = nil
+        state.waitingForFirst = nil
         state.index.reset()
       }
       return (
         state.arrived + state.lacking + state.read.flatMap(\.calls), state.stopped == nil,
-        state.preloading
+        state.waitingForFirst
       )
     }
-    preloading?.ended.resume()
+    waiting?.resume()
     for call in calls { call.fail(StoreError.unavailable(why)) }
     if isNew { report(.stopped(organization, why: why)) }
   }

@@ -12,6 +12,8 @@ struct PreparedCases {
 
   subscript(_ place: UInt32) -> ImageCase { held[Int(place)].image }
 
+  var rows: some Sequence<UInt32> { held.lazy.map(\.row) }
+
   /// - Returns: where it is now, and the row whose case had to go for it.
   mutating func insert(_ image: ImageCase, of row: UInt32) -> (place: UInt32, gone: UInt32?) {
     guard held.count >= limit else {

@@ -9,6 +9,10 @@ enum RowReach: Equatable {
   case some(patient: PatientID?, images: [ImageKey], andGrantsOnEvents: Bool = false)
   /// The row does not say which event: whoever has a grant that ends by one.
   case grantsOnEvents
+  /// The organization's own records.
+  case rules
+  /// This patient, and those whom a merge has joined with it: the row does not say whom.
+  case merge(survivor: PatientID)
   case everything
 
   /// The rows of image lists longer than this say only the first ones.
@@ -20,8 +24,9 @@ enum RowReach: Equatable {
       return
     }
     switch event.kind {
-    // The organization's rules, and whom a merge joins besides the survivor.
-    case .policyChanged, .patientsMerged, .patientsUnmerged: self = .everything
+    case .policyChanged: self = .rules
+    case .patientsMerged:
+      self = event.patient.map { .merge(survivor: $0) } ?? .everything
     // Papers of any patient may name the event. Until it has happened it ends nothing.
     case .expiryEventResolved: self = .grantsOnEvents
     // Forms are read when a paper is recorded; no decision looks at them.
@@ -33,7 +38,8 @@ enum RowReach: Equatable {
       self = event.patient == nil ? Self.ofImages(event) : Self.ofPatient(event)
     case .instrumentRecorded, .grantRevoked, .grantReinstated, .instrumentFalsified,
       .restrictionAgreed, .restrictionEnded, .authorityEvidenceRecorded, .patientRegistered,
-      .patientCorrected, .endedGrantRevoked, .revocationNotBinding:
+      .patientCorrected, .endedGrantRevoked, .revocationNotBinding, .patientsUnmerged:
+      // What was ever merged stays one circle.
       self = Self.ofPatient(event)
     case .grantActivated, .grantExpiringSoon, .grantExpired, .emergencyOverrideUsed,
       .expiryEventOverdue, .documentStored:
@@ -55,6 +61,8 @@ enum RowReach: Equatable {
     guard event.kind == .recordEnteredInError else { return .some(patient: patient, images: []) }
     return .some(patient: patient, images: event.images, andGrantsOnEvents: true)
   }
+
+  var survivor: PatientID? { if case .merge(let survivor) = self { survivor } else { nil } }
 
   /// Whether a change of what a patient is called by may lie in it.
   static func changesIdentifiers(_ event: FeedEvent) -> Bool {

@@ -11,6 +11,12 @@ public protocol ConsentStore: Sendable {
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
   ) async throws -> Result
 
+  /// The same for a body that reads a whole register, however long that takes: beside the other
+  /// reads, and without a deadline.
+  func readWhole<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result
+
   /// Runs `body` under the organization's lock and commits what it appended, all or nothing.
   ///
   /// Changes that come together may share a transaction; each sees those before it and has an
@@ -73,6 +79,12 @@ extension ConsentStore {
     _ body: @Sendable @escaping (any FactWriter) throws -> [UInt8]
   ) async throws -> WriteReceipt {
     try await write(organization, by: caller, key: key, about: nil, body)
+  }
+
+  public func readWhole<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result {
+    try await read(organization, body)
   }
 
   public func countUses(

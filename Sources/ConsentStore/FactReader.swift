@@ -23,6 +23,9 @@ public protocol FactReader: LogReader {
   /// The same for patients, with every image registered for them (or for a merged member).
   func facts(patients: [PatientID], asOf position: UInt64?) throws -> Facts
 
+  /// Everything that decisions about any image may see, at the head.
+  func readRegister(into receiver: any RegisterReceiver) throws
+
   /// The image keys of a study or series at the head, in key order.
   func images(study uid: String) throws -> [ImageKey]
   func images(series uid: String) throws -> [ImageKey]

@@ -76,7 +76,7 @@ struct CopyParser {
 }
 
 /// A row of COPY data. COPY states no types: the caller must know them.
-public struct PostgresCopyRow: ~Copyable {
+public struct PostgresCopyRow: PostgresColumns, ~Copyable {
   let bytes: [UInt8]
   let fields: [Range<Int>?]
 

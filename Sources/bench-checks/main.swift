@@ -108,6 +108,7 @@ let loaded = Atomic(false)
 let batches = Atomic(0)
 let checker = Checker(
   store: store, clock: SystemWallClock(),
+  options: .init(indexedImages: 20_000_000),
   report: { report in
     switch report {
     case .preloaded: loaded.store(true, ordering: .relaxed)
@@ -120,11 +121,13 @@ let empty = residentBytes()
 let began = clock.now
 checker.preload([organization])
 while !loaded.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(5)) }
+let took = clock.now - began
 let images = checker.state(of: organization).images
+malloc_trim(0)
 print(
   "memory \(residentBytes() >> 20) MiB, \((residentBytes() - empty) / max(1, images)) bytes an image"
 )
-print("loaded \(checker.state(of: organization).images) images in \(clock.now - began)")
+print("loaded \(checker.state(of: organization).images) images in \(took)")
 
 /// Asks one question after the other; tells how many were answered.
 func ask(from first: Int, until end: ContinuousClock.Instant) -> Task<Int, any Error> {

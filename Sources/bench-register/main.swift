@@ -143,6 +143,8 @@ func run() async throws {
   try register.patients.write(toFile: arguments[5], atomically: true, encoding: .utf8)
   await store.close()
   let connection = try PostgresConnection(administrator)
+  // An automatic vacuum may be at work: it gives way to this one after a moment.
+  try connection.execute(script: "SET lock_timeout = 0")
   try connection.execute(script: "VACUUM (FREEZE, ANALYZE)")
   try connection.execute(script: "CHECKPOINT")
   try await server.stop(timeout: .seconds(120))

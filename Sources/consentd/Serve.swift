@@ -66,7 +66,7 @@ struct Serve: AsyncParsableCommand {
 
   @Option(
     help: "Images kept in memory for each organization; the others are read when asked for.")
-  var indexedImages = 500_000
+  var indexedImages = 2_000_000
 
   @Option(help: "Event loops, one thread each.")
   var loops = 1

@@ -234,15 +234,16 @@ import Testing
     #expect(try await stays.value.entry.request.image == image)
   }
 
-  @Test func theWholeRegisterIsReadAhead() async throws {
-    let clinic = try await Clinic(.postgres)
+  @Test(arguments: Backend.allCases)
+  func theWholeRegisterIsReadAhead(backend: Backend) async throws {
+    let clinic = try await Clinic(backend)
     for number in 0..<30 {
       let patient = try await clinic.patient()
       try await clinic.image(number, of: patient)
       _ = try await clinic.paper(of: patient)
     }
     let whole = Latch()
-    let node = clinic.node(options: Checker.Options(preloadPage: 4)) { report in
+    let node = clinic.node { report in
       if case .preloaded(_, let images, let isWhole) = report {
         #expect(isWhole && images == 30)
         Task { await whole.open() }

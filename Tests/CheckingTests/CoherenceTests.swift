@@ -61,6 +61,8 @@ import Testing
       clinic.node(), clinic.node(options: Checker.Options(indexedImages: 5)),
     ]
     var register = RandomRegister(seed: seed)
+    var merges: [ID<PatientMerge>: PatientID] = [:]
+    func named(_ change: Change) -> Change { self.named(change, &merges) }
     var generator = SeededGenerator(seed: seed ^ 0xC0FFEE)
     for step in 0..<60 {
       if step % 11 == 0 { clinic.bench.clock.move(hours: 1) }
@@ -68,9 +70,12 @@ import Testing
       let acknowledged = try await clinic.bench.append(change).last ?? 0
       let known = try await clinic.head()
       #expect(known.position >= acknowledged)
+      // The whole register is read anew beside the questions.
+      if step % 7 == 3 { for node in nodes { node.checker.preload([clinic.organization]) } }
       let asked = (0..<4).compactMap { _ in register.keys.randomElement(using: &generator) }
       let concurrent = register.next(now: clinic.bench.clock.now())
-      async let written = clinic.bench.append(named(concurrent))
+      let told = named(concurrent)
+      async let written = clinic.bench.append(told)
       let logged = try await withThrowingTaskGroup(of: LoggedDecision.self) { group in
         for (number, key) in asked.enumerated() {
           group.addTask { try await nodes[number % 2].ask(key) }
@@ -89,7 +94,9 @@ import Testing
   }
 
   /// Tells of a change as the service does: with the image's key, and the patient of a paper.
-  private func named(_ change: Change) -> Change {
+  private func named(
+    _ change: Change, _ merges: inout [ID<PatientMerge>: PatientID]
+  ) -> Change {
     var change = change
     for (record, event) in change.records {
       switch record {
@@ -99,6 +106,10 @@ import Testing
       case .determination(let determination): change.events[event].images = [determination.image]
       case .instrument(let paper): change.events[event].patient = paper.patient
       case .patient(let patient): change.events[event].patient = patient.id
+      case .merge(let merge):
+        change.events[event].patient = merge.survivor
+        merges[merge.id] = merge.survivor
+      case .unmerge(let unmerge): change.events[event].patient = merges[unmerge.merge]
       default: break
       }
     }

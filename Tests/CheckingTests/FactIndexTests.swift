@@ -66,8 +66,8 @@ import Testing
     let (one, other) = (try await clinic.patient(), try await clinic.patient())
     try await clinic.image(0, of: one)
     let changes: [Change] = [
-      Build.change(.policy(Policy(recordID: random(), version: 1)), .policyChanged),
-      Build.change(.merge(Build.merge(one, other)), .patientsMerged, patient: one),
+      // A merge row that names nobody.
+      Build.change(.merge(Build.merge(one, other)), .patientsMerged),
       // An image row that names no image.
       Build.register(Build.image(Build.key(9), of: other)),
     ]
@@ -134,7 +134,59 @@ import Testing
     try await clinic.image(1, of: try await clinic.patient(), part2: mark)
     try await follow(clinic, &index)
     #expect(index.holdsPart2)
+    #expect(index.imageCase(Build.key(0))?.organizationHoldsPart2 == true)
+  }
+
+  @Test(arguments: [nil, CheckingMutant.keepPolicies])
+  func aPolicyIsReadAndDropsNoImage(mutant: CheckingMutant?) async throws {
+    let clinic = try await Clinic(.memory)
+    let patient = try await clinic.patient()
+    try await clinic.image(0, of: patient)
+    var index = try await filled(clinic, 0..<1, deviation: mutant)
+    #expect(index.imageCase(Build.key(0))?.facts.policies.isEmpty == true)
+    try await clinic.bench.append(
+      Build.change(.policy(Policy(recordID: random(), version: 1)), .policyChanged))
+    try await follow(clinic, &index)
+    #expect(index.count == 1)
+    // Nothing is answered until it has been read.
+    #expect(index.holds(Build.key(0)) == (mutant != nil))
+    index.beginReading()
+    index.install(try await fill(clinic, 5..<6, after: index))
+    #expect((index.imageCase(Build.key(0))?.facts.policies.count == 1) == (mutant == nil))
+  }
+
+  @Test(arguments: [nil, CheckingMutant.forgetMerged])
+  func aMergeConcernsTheCirclesOfBoth(mutant: CheckingMutant?) async throws {
+    let clinic = try await Clinic(.memory)
+    let (one, other) = (try await clinic.patient(), try await clinic.patient())
+    try await clinic.image(0, of: one)
+    try await clinic.image(1, of: other)
+    try await clinic.image(2, of: try await clinic.patient())
+    var index = try await filled(clinic, 0..<3, deviation: mutant)
+    let merge = Build.merge(one, other)
+    try await clinic.bench.append(Build.change(.merge(merge), .patientsMerged, patient: one))
+    try await follow(clinic, &index)
+    if mutant == nil { #expect((0..<3).allSatisfy { !index.holds(Build.key($0)) }) }
+    let (applied, survivors) = (index.applied, Set(index.unsettled.merges.keys))
+    index.beginReading()
+    index.install(
+      try await clinic.bench.read {
+        try FactFill(.init(images: [Build.key(5)], survivors: survivors), after: applied, in: $0)
+      })
     #expect(!index.holds(Build.key(0)))
+    #expect(index.holds(Build.key(1)) == (mutant != nil))
+    #expect(index.holds(Build.key(2)))
+    // Undone, it stays one circle, which the row names.
+    index.beginReading()
+    index.install(try await fill(clinic, 0..<3, after: index))
+    try await clinic.bench.append(
+      Build.change(
+        .unmerge(PatientUnmerge(id: random(), merge: merge.id, assignments: [])),
+        .patientsUnmerged, patient: one))
+    try await follow(clinic, &index)
+    #expect(!index.holds(Build.key(0)))
+    #expect(index.holds(Build.key(2)))
+    if mutant == nil { #expect(!index.holds(Build.key(1))) }
   }
 
   @Test(arguments: [nil, CheckingMutant.fillWithoutPosition])

@@ -21,10 +21,11 @@ import Testing
       )
     }
     for union in [together, ofPatients] {
-      let parts = FactSplit(union).parts(keys)
+      let whole = FactSplit(union)
+      let parts = whole.parts(keys)
       let split = Dictionary(
         uniqueKeysWithValues: parts.flatMap { part in
-          part.images.map { ($0.key, part.facts(of: $0)) }
+          part.images.map { ($0.key, part.facts(of: $0, under: whole.rules)) }
         })
       for (key, expected) in zip(keys, alone) {
         let own = try #require(split[key])

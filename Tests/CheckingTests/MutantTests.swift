@@ -21,6 +21,8 @@ import Testing
     .reusePosition: Scenarios.decisionIsTakenAgain,
     .knownFromClock: Scenarios.clockIsBehind,
     .forgetScopes: Scenarios.studyIsRefused,
+    .keepPolicies: Scenarios.policyIsSet,
+    .forgetMerged: Scenarios.patientWhoRefusesIsMerged,
   ]
 
   @Test func everyMutantIsCaughtAndTheCheckerIsNot() async throws {
@@ -176,6 +178,47 @@ enum Scenarios {
     let logged = try await node.ask(image)
     let again = try await clinic.again(logged)
     return logged.effect == .permit || again.primary != logged.entry.decision.primary
+  }
+}
+
+extension Scenarios {
+  /// A policy that says otherwise is set between two questions.
+  @Sendable static func policyIsSet(_ mutant: CheckingMutant?) async throws -> Bool {
+    let clinic = try await Clinic(.postgres)
+    let patient = try await clinic.patient()
+    let image = try await clinic.image(0, of: patient)
+    _ = try await clinic.paper(of: patient)
+    let node = clinic.node(mutant)
+    _ = try await node.ask(image)
+    guard try await node.ask(image).effect == .permit else { return true }
+    var policy = Policy(recordID: random(), version: 1, effective: .distantPast)
+    policy.externalEducationChannels = []
+    try await clinic.bench.append(Build.change(.policy(policy), .policyChanged))
+    let logged = try await node.ask(image)
+    return try await clinic.again(logged) != logged.entry.decision
+  }
+
+  /// A patient who permits turns out to be one who refused.
+  @Sendable static func patientWhoRefusesIsMerged(_ mutant: CheckingMutant?) async throws -> Bool {
+    let clinic = try await Clinic(.postgres)
+    let (one, other) = (try await clinic.patient(), try await clinic.patient())
+    let image = try await clinic.image(0, of: one)
+    _ = try await clinic.paper(of: one)
+    var refusal = Build.grant()
+    refusal.effect = .deny
+    refusal.recipients = []
+    refusal.channels = nil
+    var paper = Build.instrument(of: other, [refusal], signed: LocalDay(daysSince1970: 20_001))
+    paper.kind = .refusal
+    paper.defects = []
+    try await clinic.bench.append(Build.record(paper))
+    let node = clinic.node(mutant)
+    _ = try await node.ask(image)
+    guard try await node.ask(image).effect == .permit else { return true }
+    // The row names the other one.
+    try await clinic.bench.append(
+      Build.change(.merge(Build.merge(other, one)), .patientsMerged, patient: other))
+    return try await node.ask(image).effect == .permit
   }
 }
 

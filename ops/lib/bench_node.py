@@ -88,7 +88,8 @@ class Node:
                 [RELEASE / "consentd", "--listen", f"127.0.0.1:{self.port}",
                  "--embedded-postgres", self.folder / "pg",
                  "--tokens", self.folder / "tokens.json",
-                 "--organizations", self.folder / "organizations.json"],
+                 "--organizations", self.folder / "organizations.json",
+                 "--indexed-images", str(max(1_000_000, 2 * self.images))],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def wait_correct(self, timeout=300):

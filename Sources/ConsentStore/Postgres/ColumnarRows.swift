@@ -34,18 +34,28 @@ extension ImageRecord {
 extension Grant {
   /// Columns as in the statement `grants`; `nil` when this version cannot read them.
   init?(_ row: PostgresRow) throws {
+    guard
+      let recipients: [Party] = RecordBody.decode(try row.get(10, as: PostgresJSON.self).utf8),
+      let disclosers: [Party] = RecordBody.decode(try row.get(11, as: PostgresJSON.self).utf8),
+      let obligations: [Obligation] = RecordBody.decode(try row.get(18, as: PostgresJSON.self).utf8)
+    else { return nil }
+    try self.init(
+      row, recipients: recipients, disclosers: disclosers, obligations: obligations)
+  }
+
+  /// The same with its lists read already.
+  init?<Row: PostgresColumns & ~Copyable>(
+    _ row: borrowing Row, recipients: [Party], disclosers: [Party], obligations: [Obligation]
+  ) throws {
     guard let part = UInt8(exactly: try row.get(2, as: Int16.self)),
       let effect: GrantEffect = try row.code(3),
       let scope = Scope(kind: try row.get(4), key: try row.get(5)),
       let uses: ClosedSet<Use> = try row.set(7),
       let audiences: ClosedSet<Audience> = try row.set(8),
-      let recipients: [Party] = RecordBody.decode(try row.get(10, as: PostgresJSON.self).utf8),
-      let disclosers: [Party] = RecordBody.decode(try row.get(11, as: PostgresJSON.self).utf8),
       let expiry = Expiry(
         Expiry.Columns(
           kind: try row.get(13), day: try row.get(14), until: try row.get(15),
-          event: try row.get(16))),
-      let obligations: [Obligation] = RecordBody.decode(try row.get(18, as: PostgresJSON.self).utf8)
+          event: try row.get(16)))
     else { return nil }
     let channels: ClosedSet<Channel>? = try row.set(9)
     if channels == nil, try row.get(9, as: Int32?.self) != nil { return nil }
@@ -57,7 +67,7 @@ extension Grant {
   }
 }
 
-extension PostgresRow {
+extension PostgresColumns where Self: ~Copyable {
   /// A value of a closed vocabulary; `nil` when this version does not know it.
   func code<Value: RawRepresentable<UInt8>>(_ column: Int) throws -> Value? {
     UInt8(exactly: try get(column, as: Int16.self)).flatMap(Value.init(rawValue:))

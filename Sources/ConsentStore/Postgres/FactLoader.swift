@@ -133,7 +133,7 @@ struct FactLoader {
 
 extension Stamp {
   /// From the columns position, recorded and recorded_by.
-  init(_ row: PostgresRow, from column: Int) throws {
+  init<Row: PostgresColumns & ~Copyable>(_ row: borrowing Row, from column: Int) throws {
     self.init(
       position: try row.unsigned(column), recorded: try row.get(column + 1),
       by: try row.get(column + 2))

@@ -1,6 +1,7 @@
 public import ConsentCore
 public import Postgres
 public import ProofLog
+internal import Synchronization
 
 /// The product's store: PostgreSQL 15 or later, one transaction a change.
 ///
@@ -73,6 +74,9 @@ public final class PostgresConsentStore: ConsentStore {
   /// Of its own too: the look-up of decisions waits for nobody's reads, and holds up nobody's.
   let lookups: PostgresLane
   let deciders: DecisionBatchers
+  private let configuration: PostgresConfiguration
+  /// The connections that read whole registers now.
+  private let wholes = Mutex<[ObjectIdentifier: PostgresLane]>([:])
 
   /// Connects and refuses a database that may not be trusted.
   /// - Throws: `SchemaError`, or `StoreError.unavailable` naming what is wrong.
@@ -108,6 +112,7 @@ public final class PostgresConsentStore: ConsentStore {
     _ configuration: PostgresConfiguration, clock: any WallClock, options: Options, keys: KeyRing
   ) {
     systemIdentifier = configuration.systemIdentifier
+    self.configuration = configuration
     self.clock = clock
     self.options = options
     self.keys = keys
@@ -135,6 +140,32 @@ public final class PostgresConsentStore: ConsentStore {
         return try body(view)
       }
     }
+  }
+
+  /// On a connection of its own, which is closed afterwards.
+  public func readWhole<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result {
+    let lane = PostgresLane(configuration)
+    wholes.withLock { $0[ObjectIdentifier(lane)] = lane }
+    do {
+      let result = try await lane.read { [keys, clock, history] connection in
+        let entry = try TransactionEntry.read(connection, organization)
+        let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
+        try history.requireKnownKinds(view)
+        return try body(view)
+      }
+      await end(lane)
+      return result
+    } catch {
+      await end(lane)
+      throw StoreFailure.public(error)
+    }
+  }
+
+  private func end(_ lane: PostgresLane) async {
+    _ = wholes.withLock { $0.removeValue(forKey: ObjectIdentifier(lane)) }
+    await lane.close()
   }
 
   public func decide(
@@ -207,6 +238,7 @@ public final class PostgresConsentStore: ConsentStore {
     reads.stopReads()
     probes.stopReads()
     lookups.stopReads()
+    for lane in wholes.withLock({ Array($0.values) }) { lane.stopReads() }
     await deciders.close()
     await writers.close()
     await writes.close()

@@ -54,7 +54,7 @@ func column(_ value: UInt64) throws -> Int64 {
   return value
 }
 
-extension PostgresRow {
+extension PostgresColumns where Self: ~Copyable {
   func unsigned(_ column: Int) throws -> UInt64 {
     guard let value = UInt64(exactly: try get(column, as: Int64.self)) else {
       throw StoreError.unreadable("a position or count is negative")

@@ -10,6 +10,9 @@ final class HookedStore: ConsentStore {
     var beforeRead: @Sendable () async throws -> Void = {}
     /// The snapshot is taken and read; what was read has not arrived yet.
     var afterRead: @Sendable () async throws -> Void = {}
+    /// The same for readings of a whole register.
+    var beforeWhole: @Sendable () async throws -> Void = {}
+    var afterWhole: @Sendable () async throws -> Void = {}
   }
 
   let base: any ConsentStore
@@ -32,6 +35,15 @@ final class HookedStore: ConsentStore {
     try await hooks.beforeRead()
     let result = try await base.read(organization, body)
     try await hooks.afterRead()
+    return result
+  }
+
+  func readWhole<Result: Sendable>(
+    _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
+  ) async throws -> Result {
+    try await hooks.beforeWhole()
+    let result = try await base.readWhole(organization, body)
+    try await hooks.afterWhole()
     return result
   }
 
