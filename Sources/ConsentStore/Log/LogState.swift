@@ -17,6 +17,14 @@ public struct LogReceipt: Hashable, Sendable {
   }
 }
 
+extension LogReceipt {
+  init(_ state: LogState) {
+    self.init(
+      treeSize: state.tree.size, root: state.tree.root, epoch: state.epoch,
+      signature: state.signature)
+  }
+}
+
 extension Checkpoint {
   /// The checkpoint of one log of one organization; its origin is
   /// `consentd/<organization>/<log>`.

@@ -11,6 +11,8 @@ struct PendingWrite: Sendable {
   let body: Body
   /// An earlier try ran `body` and may have committed: the reply found then is no replay.
   var mayStand = false
+  /// What that try logged.
+  var triedLog: LogState?
 
   init(caller: String, key: IdempotencyKey?, body: @escaping Body) {
     self.caller = caller
