@@ -61,9 +61,15 @@ struct LogState: Sendable {
 
   var nextLeaf: UInt64 { tree.size }
 
-  init(_ kind: Kind, id: ID<DecisionLog> = PostgresConsentStore.randomID()) {
+  init(_ kind: Kind, id: ID<DecisionLog>) {
     self.id = id
     self.kind = kind
+  }
+
+  /// A log of a node's run, told by its first half.
+  init(of run: NodeRun) {
+    var generator = SystemRandomNumberGenerator()
+    self.init(.run, id: ID(high: run.number, low: generator.next()))
   }
 
   /// To be called once what was appended is committed, and not before: a root that may yet vanish

@@ -29,5 +29,6 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 10, name: "disclosure", sql: PackageResources._010_disclosure_sql),
     Migration(
       version: 11, name: "log_compression", sql: PackageResources._011_log_compression_sql),
+    Migration(version: 13, name: "closed_logs", sql: PackageResources._013_closed_logs_sql),
   ]
 }
