@@ -41,6 +41,9 @@ struct ReplyKey: Sendable {
     contentSHA256 = key?.contentSHA256 ?? []
   }
 
+  /// Nobody else has it.
+  var isOwn: Bool { origin == 2 }
+
   var name: Name { Name(origin: origin, caller: caller, key: key) }
 
   struct Name: Hashable {

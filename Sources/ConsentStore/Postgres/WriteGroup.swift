@@ -20,7 +20,8 @@ struct WriteGroup: Sendable {
     var result: Result<WriteReceipt, any Error>
     /// The body ran and its reply is recorded with this transaction.
     var isNew: Bool
-    /// An earlier try of this very call was found to be committed.
+    /// An earlier try of this very call was found to be committed. Under a caller's key another call
+    /// may have left the reply, and what was only tried is never signed.
     var stands = false
   }
 
@@ -146,7 +147,8 @@ struct WriteGroup: Sendable {
         try replies.addReplay(of: change.key, head: earlier.head, at: view.now)
         let receipt = WriteReceipt(
           reply: earlier.bytes, head: earlier.head, replayed: !change.mayStand)
-        return Outcome(result: .success(receipt), isNew: false, stands: change.mayStand)
+        return Outcome(
+          result: .success(receipt), isNew: false, stands: change.mayStand && change.key.isOwn)
       }
       reply = try change.body(view)
     } catch {
