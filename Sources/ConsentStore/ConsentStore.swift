@@ -129,10 +129,27 @@ public struct WriteReceipt: Sendable {
   public var head: FeedHead
   /// The key had been used: this is the first reply again.
   public var replayed: Bool
+  /// Of the decisions that the change logged, signed after its commit; `nil` if it logged none, or
+  /// is replayed.
+  public var log: LogReceipt?
 
-  public init(reply: [UInt8], head: FeedHead, replayed: Bool) {
+  public init(reply: [UInt8], head: FeedHead, replayed: Bool, log: LogReceipt? = nil) {
     self.reply = reply
     self.head = head
     self.replayed = replayed
+    self.log = log
+  }
+
+  /// Decisions that the change's body logged, as they may be answered now that it is committed.
+  public func answerable(_ logged: [LoggedDecision]) -> [LoggedDecision] {
+    logged.map { decision in
+      // Of no other tree: the signature is of the one that the change left.
+      guard let log, decision.receipt?.treeSize == log.treeSize,
+        decision.receipt?.root == log.root
+      else { return decision }
+      var decision = decision
+      decision.receipt = log
+      return decision
+    }
   }
 }

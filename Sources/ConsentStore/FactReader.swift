@@ -93,7 +93,8 @@ public protocol FactWriter: FactReader {
   @discardableResult
   func append(_ change: Change) throws -> [UInt64]
   func put(identity: PatientIdentity, of patient: PatientID, record: RecordID) throws
-  /// Logs decisions in the same transaction (an emergency override and its event).
+  /// Logs decisions in the same transaction (an emergency override and its event). Their receipts
+  /// are not signed before it is committed: see `WriteReceipt.answerable`.
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision]
   /// What was done, or not, after a decision; of a group one report for each image, all at once.
   func put(useReports: [UseReport]) throws

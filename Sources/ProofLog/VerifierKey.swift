@@ -32,7 +32,8 @@ public struct VerifierKey: Hashable, Sendable {
     name + "+" + Self.hexadecimal(keyHash) + "+" + Base64.encode([Self.ed25519] + publicKey)
   }
 
-  func isValid(_ signature: [UInt8], for message: [UInt8]) -> Bool {
+  /// Whether it is an Ed25519 signature of `message` by this key.
+  public func isValid(_ signature: [UInt8], for message: [UInt8]) -> Bool {
     guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: publicKey) else {
       return false
     }

@@ -56,6 +56,7 @@ enum CheckerSetup {
     #if DEBUG
       guard let name = ProcessInfo.processInfo.environment["CONSENTD_MUTANT"], !name.isEmpty
       else { return nil }
+      guard HistoryMutant(rawValue: name) == nil else { return nil }
       guard let mutant = CheckingMutant(rawValue: name) else {
         logger.critical("CONSENTD_MUTANT names no mutant", metadata: ["name": "\(name)"])
         return nil

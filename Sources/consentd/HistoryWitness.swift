@@ -34,7 +34,8 @@ final class HistoryWitness: Sendable {
       return nil
     }
     var seen = try SeenHistory.read(path) ?? SeenHistory(cluster: "")
-    let differences = seen.cluster.isEmpty ? [] : try await seen.differences(from: store)
+    let isNew = seen.cluster.isEmpty || HistoryMutant.isOn(.trustAnyHistory)
+    let differences = isNew ? [] : try await seen.differences(from: store)
     if !differences.isEmpty {
       let all = differences.joined(separator: "; ")
       guard settings.acceptsHistory else {

@@ -140,6 +140,7 @@ private struct Parts {
     var tasks = [
       Task { await watch.run() }, Task { await scheduler.run() }, Task { await probe.run() },
       Task { await DatabaseLook(store: store, metrics: metrics).run() },
+      Task { await DeadLogs(store: store).run() },
       Task { await LookupSetup.worker(store, feedClock, metrics).run() },
       Task { await reloader.run { signals.takeHangup() } },
     ]

@@ -18,7 +18,8 @@ import Testing
     for (file, migration) in zip(files, Migration.all) {
       #expect(file.content == migration.sql)
     }
-    #expect(Migration.all.map(\.version) == Array(1...files.count))
+    let versions = Migration.all.map(\.version)
+    #expect(zip(versions, versions.dropFirst()).allSatisfy { $0 < $1 })
   }
 
   @Test func aSecondRunAppliesNothing() async throws {
@@ -45,7 +46,8 @@ import Testing
     #expect(throws: SchemaError.changedChecksum(version: 2)) {
       try Migrator(altered).migrate(database.administrator())
     }
-    #expect(throws: SchemaError.newerSchema(version: Migration.all.count)) {
+    let newest = try #require(Migration.all.last).version
+    #expect(throws: SchemaError.newerSchema(version: newest)) {
       try Migrator(Migration.all.dropLast()).migrate(database.administrator())
     }
     try database.run("UPDATE schema_migration SET sha256 = '\\x00' WHERE version = 3")
@@ -60,7 +62,7 @@ import Testing
 
   @Test func aFailedMigrationLeavesTheDatabaseAsItWas() async throws {
     let database = try await fresh("migrated_half")
-    let next = Migration.all.count + 1
+    let next = try #require(Migration.all.last).version + 1
     let broken = Migration(
       version: next, name: "broken",
       sql: Array("CREATE TABLE consentd.half (a integer); SELECT 1 / 0".utf8))

@@ -3,14 +3,28 @@
 import hashlib
 import json
 import subprocess
+import time
 
 import pytest
 
-from service import BIN
+from desk import Desk
+from service import BIN, Service
 
 
 @pytest.fixture
 def audited(desk, tmp_path):
+    return audit(desk, tmp_path)
+
+
+@pytest.fixture
+def audited_alone(tmp_path):
+    """On a service of its own, which the test may stop."""
+    service = Service(scenarios=1).start()
+    yield audit(Desk(service, "scenario-0"), tmp_path)
+    service.destroy()
+
+
+def audit(desk, tmp_path):
     """Some decisions, the key of the log, and consentctl with files to work on."""
     desk.at("2026-03-10T15:00:00Z")
     image = desk.image(desk.patient("P-1"))
@@ -86,6 +100,65 @@ def test_a_receipt_is_proven_against_a_checkpoint(audited):
     proof.write_text(json.dumps(changed))
     audited.run(*arguments, expect=1)
     audited.run(*arguments[:-2], expect=64)
+
+
+def test_an_overrides_own_receipt_is_signed_and_proven(audited_alone):
+    from google.protobuf import json_format
+
+    audited = audited_alone
+    desk = audited.desk
+    # Whatever it answers, an attested emergency is written in a transaction of its own.
+    decision = desk.check(audited.image, emergency="unconscious, surgery now", use="DIAGNOSIS",
+                          audience="OWN_WORKFORCE", channel="PACS_VIEWER")
+    receipt = decision.receipt
+    assert len(receipt.signature) == 64 and receipt.log_id != audited.decisions[0].receipt.log_id
+
+    def proven():
+        answer = audited.write("override", json_format.MessageToJson(decision))
+        log = ["--log", receipt.log_id]
+        checkpoint = audited.write("own", audited.run("log", "checkpoint", *log))
+        proof = audited.write("proof", audited.run("log", "proof", decision.decision_id))
+        audited.run("verify", "receipt", "--answer", answer, "--checkpoint", checkpoint,
+                    "--proof", proof, "--key-file", audited.keys)
+        # A receipt that somebody else signed is none.
+        forged = type(decision)()
+        forged.CopyFrom(decision)
+        forged.receipt.signature = bytes(64)
+        answer = audited.write("forged", json_format.MessageToJson(forged))
+        audited.run("verify", "receipt", "--answer", answer, "--checkpoint", checkpoint,
+                    "--proof", proof, "--key-file", audited.keys, expect=1)
+
+    proven()
+    desk.service.stop()
+    desk.service.start()
+    proven()
+
+
+def test_the_log_of_a_killed_node_is_closed_by_the_next(audited_alone):
+    audited = audited_alone
+    service, log = audited.desk.service, audited.decisions[0].receipt.log_id
+    service.kill()
+    service.start()
+    deadline = time.monotonic() + 120
+    while "the log of a node that died is closed" not in service.log():
+        assert time.monotonic() < deadline, service.log()[-2000:]
+        time.sleep(0.1)
+    file = audited.export()
+    told = json.loads(audited.run("verify", "log", file, "--key-file", audited.keys, "--json"))
+    closed, = [entry for entry in told["logs"] if entry["origin"].endswith(log)]
+    assert closed["size"] == closed["signed_size"] == 5 and closed["own_signed_size"] == 4
+    assert closed["closed_by"]
+    assert "closed by another node" in audited.run("verify", "log", file)
+    # Its end is a checkpoint for every receipt of it, and says who says so.
+    checkpoint = audited.write("end", audited.run("log", "checkpoint", "--log", log))
+    assert "closed by another node; its own node signed 4" in checkpoint.read_text()
+    from google.protobuf import json_format
+
+    decision = audited.decisions[4]
+    answer = audited.write("answer", json_format.MessageToJson(decision))
+    proof = audited.write("proof", audited.run("log", "proof", decision.decision_id))
+    audited.run("verify", "receipt", "--answer", answer, "--checkpoint", checkpoint,
+                "--proof", proof, "--key-file", audited.keys)
 
 
 def test_two_checkpoints_of_a_log_are_consistent(audited):

@@ -120,3 +120,18 @@ def test_an_unreadable_memory_is_not_taken_for_none(restored):
     service.extra = []
     with pytest.raises(AssertionError, match="cannot be read as the history seen"):
         service.start()
+
+
+@pytest.mark.parametrize("mutant, noticing", [
+    ("trust-any-history", test_a_shorter_feed_is_refused_until_it_is_accepted),
+    ("trust-any-history", test_a_feed_that_has_grown_past_it_again_is_refused),
+    ("trust-any-history", test_another_cluster_is_refused),
+    ("trust-positions", test_a_feed_that_has_grown_past_it_again_is_refused),
+])
+def test_a_server_that_does_not_compare_is_noticed(restored, monkeypatch, mutant, noticing):
+    service = restored[0]
+    monkeypatch.setenv("CONSENTD_MUTANT", mutant)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        noticing(restored)
+    told = "this server is broken on purpose" in service.log()
+    assert told, "only a debug build can be broken"

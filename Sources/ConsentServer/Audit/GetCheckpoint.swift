@@ -9,7 +9,8 @@ extension ConsentService {
   /// Gives the signed checkpoints of the logs, of other nodes' too.
   ///
   /// Nothing is signed here: a root that is only read from the database may have been put there.
-  /// Signatures are those that a log's own node made of what it had in memory.
+  /// Signatures are those that a log's own node made of what it had in memory, or those with which
+  /// another node closed the log of one that died, whose text says so.
   static func getCheckpoint(
     _ service: ConsentService, _ request: Consent_V1_GetCheckpointRequest, by caller: Principal
   ) async throws -> Consent_V1_GetCheckpointResponse {
@@ -29,7 +30,8 @@ extension ConsentService {
       response.checkpoints = logs.map {
         Consent_V1_Checkpoint($0, organization: caller.organization)
       }
-      let keys = Set(logs.compactMap { $0.verifierKey?.text })
+      let keys = Set(logs.flatMap { [$0.verifierKey?.text, $0.closing?.verifierKey.text] })
+        .compactMap { $0 }
       response.verifierKey = keys.sorted().joined(separator: "\n")
       response.position = Consent_V1_FeedPosition(reader.head)
       return response
@@ -42,6 +44,10 @@ extension Consent_V1_Checkpoint {
   init(_ log: LogSummary, organization: OrganizationID) {
     self.init()
     let (size, root) = log.signed.map { ($0.size, $0.root) } ?? (log.size, log.root)
+    if let closing = log.closing, closing.size > log.signed?.size ?? 0 {
+      self = Consent_V1_Checkpoint(log, closing, organization: organization)
+      return
+    }
     logID = log.id.description
     treeSize = size
     self.root = Data(root.bytes)
@@ -55,6 +61,20 @@ extension Consent_V1_Checkpoint {
         text: checkpoint.text,
         signatures: [.init(name: key.name, keyHash: key.keyHash, bytes: signed.signature)]
       ).formatted
+  }
+}
+
+extension Consent_V1_Checkpoint {
+  /// As another node closed it.
+  private init(_ log: LogSummary, _ closing: LogClosing, organization: OrganizationID) {
+    self.init()
+    logID = log.id.description
+    treeSize = closing.size
+    root = Data(closing.root.bytes)
+    epoch = log.epoch
+    signedAt = Google_Protobuf_Timestamp(log.recorded)
+    ended = log.hasEnded
+    note = closing.note(organization: organization, log: log.id).formatted
   }
 }
 

@@ -19,7 +19,9 @@ extension ConsentService {
       }
     } else {
       let kept = Kept<[LoggedDecision]>([])
-      _ = try await service.store.write(caller.organization, by: caller.name, key: nil) { writer in
+      let receipt = try await service.store.write(
+        caller.organization, by: caller.name, key: nil
+      ) { writer in
         let (entry, group) = try asked.entry(in: writer)
         let logged = try writer.log([entry])
         try writer.append(overridesIn: logged)
@@ -28,7 +30,7 @@ extension ConsentService {
         return []
       }
       service.changed(caller.organization)
-      logged = kept.value
+      logged = receipt.answerable(kept.value)
     }
     guard let logged = logged.first, let answer = answer.value else {
       throw ServiceError.internalFault

@@ -69,7 +69,9 @@ extension ConsentService {
     let holdsPart2 = Flag()
     if deciding.questions.contains(where: { $0.request.emergency != nil }) {
       let logged = Kept<[LoggedDecision]>([])
-      _ = try await store.write(organization, by: deciding.caller.name, key: nil) { writer in
+      let receipt = try await store.write(
+        organization, by: deciding.caller.name, key: nil
+      ) { writer in
         let (entries, part2) = try deciding.entries(in: writer)
         let answers = try writer.log(entries)
         try writer.append(overridesIn: answers)
@@ -78,7 +80,8 @@ extension ConsentService {
         return []
       }
       changed(organization)
-      return Answered(logged: logged.value, holdsPart2: holdsPart2.value)
+      return Answered(
+        logged: receipt.answerable(logged.value), holdsPart2: holdsPart2.value)
     }
     let logged = try await checker.decide(
       organization, images: deciding.questions.map(\.request.image),

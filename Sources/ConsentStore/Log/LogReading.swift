@@ -16,6 +16,8 @@ public struct LogSummary: Hashable, Sendable {
   /// Its newest state that is signed; `nil` if none is known here: the signature of a log's newest
   /// batch is known to its own node until the next batch stores it.
   public var signed: Signed?
+  /// How another node closed it; `nil`: it has not, and the log may have ended by itself.
+  public var closing: LogClosing?
 
   public struct Signed: Hashable, Sendable {
     public var size: UInt64

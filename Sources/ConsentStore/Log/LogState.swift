@@ -17,6 +17,14 @@ public struct LogReceipt: Hashable, Sendable {
   }
 }
 
+extension LogReceipt {
+  init(_ state: LogState) {
+    self.init(
+      treeSize: state.tree.size, root: state.tree.root, epoch: state.epoch,
+      signature: state.signature)
+  }
+}
+
 extension Checkpoint {
   /// The checkpoint of one log of one organization; its origin is
   /// `consentd/<organization>/<log>`.
@@ -53,9 +61,15 @@ struct LogState: Sendable {
 
   var nextLeaf: UInt64 { tree.size }
 
-  init(_ kind: Kind, id: ID<DecisionLog> = PostgresConsentStore.randomID()) {
+  init(_ kind: Kind, id: ID<DecisionLog>) {
     self.id = id
     self.kind = kind
+  }
+
+  /// A log of a node's run, told by its first half.
+  init(of run: NodeRun) {
+    var generator = SystemRandomNumberGenerator()
+    self.init(.run, id: ID(high: run.number, low: generator.next()))
   }
 
   /// To be called once what was appended is committed, and not before: a root that may yet vanish

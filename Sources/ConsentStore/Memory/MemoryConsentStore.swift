@@ -43,7 +43,10 @@ public final class MemoryConsentStore: ConsentStore {
           contentSHA256: key.contentSHA256, reply: reply, head: view.head)
       }
       registers[organization] = view.register
-      return WriteReceipt(reply: reply, head: view.head, replayed: false)
+      let log = view.register.log
+      return WriteReceipt(
+        reply: reply, head: view.head, replayed: false,
+        log: log.nextLeaf > register.log.nextLeaf ? LogReceipt(log) : nil)
     }
   }
 

@@ -60,7 +60,7 @@ struct MemoryRegister: Sendable {
   init(settings: OrganizationSettings, logSigner: LogSigner?) {
     self.settings = settings
     self.logSigner = logSigner
-    log = LogState(.run)
+    log = LogState(of: NodeRun())
   }
 
   func head(at position: UInt64) -> FeedHead? {

@@ -8,6 +8,8 @@ enum BrokenWrites: Sendable {
   case repeatsWithoutLooking
   /// One change's error is everybody's.
   case sharesFailures
+  /// Decisions of a change that was found to stand are answered unsigned.
+  case forgetsTriedLog
   /// A feed is the one that was seen if it is as long.
   case trustsPositions
   /// What was read ahead is handed out though a change of the same transaction concerns it.

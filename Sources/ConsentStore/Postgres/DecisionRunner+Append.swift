@@ -66,9 +66,9 @@ extension DecisionRunner {
           log.withLock { $0.seen = answer.following.head }
           return .behind(answer.following)
         case .historyReplaced:
-          log.withLock { $0 = Log() }
+          log.withLock { $0 = Log(of: keys.run) }
           return .historyReplaced
-        case .logEnded: log.withLock { $0 = Log(seen: answer.following.head) }
+        case .logEnded: log.withLock { $0 = Log(of: keys.run, seen: answer.following.head) }
         }
       } catch let error as PostgresError where error.isUniqueViolation() {
         // Somebody wrote at our leaf: the log is not ours any more.

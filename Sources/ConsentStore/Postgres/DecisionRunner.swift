@@ -8,11 +8,16 @@ internal import Synchronization
 /// be found out behind the batch's own row, the answer is "unavailable".
 final class DecisionRunner: Sendable {
   struct Log {
-    var state = LogState(.run)
+    var state: LogState
     /// The batch that the log ends with; `nil` while it is empty.
     var last: (firstLeaf: UInt64, id: PostgresUUID)?
     /// The last head seen: a feed that went back, even if it grew past again, ends the log.
     var seen = FeedHead.empty
+
+    init(of run: NodeRun, seen: FeedHead = .empty) {
+      state = LogState(of: run)
+      self.seen = seen
+    }
   }
 
   private typealias Call = DecisionBatcher.Call
@@ -22,12 +27,13 @@ final class DecisionRunner: Sendable {
   let organization: OrganizationID
   let clock: any WallClock
   let keys: KeyRing
-  let log = Mutex(Log())
+  let log: Mutex<Log>
 
   init(_ organization: OrganizationID, clock: any WallClock, keys: KeyRing) {
     self.organization = organization
     self.clock = clock
     self.keys = keys
+    log = Mutex(Log(of: keys.run))
   }
 
   /// Answers every call of the batch, then calls `ended`.
@@ -44,7 +50,10 @@ final class DecisionRunner: Sendable {
         return resolve(unresolved, lanes: lanes, ended)
       }
       again = batch
-      if batch.count == 1, (error as? PostgresError)?.isRetryable != true {
+      if (error as? PostgresError)?.isUniqueViolation() == true {
+        // Somebody wrote at our leaf: the log is not ours any more, and nothing of this stands.
+        endLog()
+      } else if batch.count == 1, (error as? PostgresError)?.isRetryable != true {
         again = []
         answer(batch, .failure(error))
       }
@@ -126,7 +135,7 @@ final class DecisionRunner: Sendable {
       isSameHistory = try row.map { try $0.get(1, as: [UInt8].self) == seen.chain } ?? false
     }
     log.withLock { log in
-      if !isSameHistory, seen.position > 0 { log = Log() }
+      if !isSameHistory, seen.position > 0 { log = Log(of: keys.run) }
       log.seen = head
     }
   }
@@ -150,7 +159,7 @@ final class DecisionRunner: Sendable {
     try log.state.end(organization, head: log.seen, at: clock.now(), connection)
   }
 
-  func endLog() { log.withLock { $0 = Log(seen: $0.seen) } }
+  func endLog() { log.withLock { $0 = Log(of: keys.run, seen: $0.seen) } }
 
   private func answer(_ calls: [Call], _ outcome: Outcome) {
     for call in calls { call.answer(outcome.mapError { StoreFailure.public($0) }) }

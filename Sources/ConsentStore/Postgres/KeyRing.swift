@@ -14,6 +14,7 @@ final class KeyRing: Sendable {
 
   /// Signs the roots of logs; `nil`: receipts are not signed.
   let signer: LogSigner?
+  let run = NodeRun()
   /// What this process signed last of each of its logs.
   let signed = SignedLogs()
   private let masters: [SymmetricKey]

@@ -13,6 +13,8 @@ struct PendingWrite: Sendable {
   let body: Body
   /// An earlier try ran `body` and may have committed: the reply found then is no replay.
   var mayStand = false
+  /// What that try logged.
+  var triedLog: LogState?
 
   init(
     caller: String, key: IdempotencyKey?, about patient: PatientID? = nil, body: @escaping Body
@@ -43,6 +45,9 @@ struct ReplyKey: Sendable {
     self.key = key?.key ?? own.description
     contentSHA256 = key?.contentSHA256 ?? []
   }
+
+  /// Nobody else has it.
+  var isOwn: Bool { origin == 2 }
 
   var name: Name { Name(origin: origin, caller: caller, key: key) }
 

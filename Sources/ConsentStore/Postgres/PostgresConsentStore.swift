@@ -33,6 +33,7 @@ public final class PostgresConsentStore: ConsentStore {
     #if DEBUG
       var brokenWrites: BrokenWrites?
       var brokenLookup: BrokenLookup?
+      var brokenClosing: BrokenClosing?
       /// Called at each of the places; what it throws ends the work there.
       var reachesLookup: (@Sendable (LookupPoint) throws -> Void)?
     #endif
@@ -111,6 +112,8 @@ public final class PostgresConsentStore: ConsentStore {
   private init(
     _ configuration: PostgresConfiguration, clock: any WallClock, options: Options, keys: KeyRing
   ) {
+    var configuration = configuration
+    configuration.applicationName += " " + keys.run.text
     systemIdentifier = configuration.systemIdentifier
     self.configuration = configuration
     self.clock = clock

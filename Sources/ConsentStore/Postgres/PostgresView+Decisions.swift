@@ -2,7 +2,7 @@ internal import ConsentCore
 internal import Postgres
 
 extension PostgresView {
-  /// The receipts are not signed: the reply that holds them is made before the commit.
+  /// The receipts are not signed: what is not committed may yet vanish.
   func log(_ entries: [DecisionEntry]) throws -> [LoggedDecision] {
     guard let log else { throw InvalidChange("a read logs no decisions") }
     guard !entries.isEmpty else { return [] }

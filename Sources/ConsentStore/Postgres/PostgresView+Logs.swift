@@ -14,6 +14,7 @@ extension PostgresView {
         recorded: recorded, hasEnded: hasEnded)
       summary.verifierKey = VerifierKey(text: try row.get(6, as: String.self))
       let signature: [UInt8] = try row.get(7)
+      summary.closing = try LogClosing(row, from: 10)
       if let own = keys.signed.state(of: log), own.tree.size <= summary.size {
         summary.signed = .init(size: own.tree.size, root: own.tree.root, signature: own.signature)
       } else if !signature.isEmpty, let before = TreeHash(try row.get(9, as: [UInt8].self)) {
@@ -81,25 +82,52 @@ extension PostgresView {
   }
 }
 
+extension LogClosing {
+  /// From the columns size, root, own_size, verifier_key and signature; `nil` if they are NULL.
+  fileprivate init?(_ row: PostgresRow, from column: Int) throws {
+    guard try row.get(column, as: Int64?.self) != nil else { return nil }
+    guard let root = TreeHash(try row.get(column + 1, as: [UInt8].self)),
+      let key = VerifierKey(text: try row.get(column + 3, as: String.self))
+    else { throw StoreError.unreadable("the end of a log that was closed") }
+    self.init(
+      size: try row.unsigned(column), root: root, ownSize: try row.unsigned(column + 2),
+      verifierKey: key, signature: try row.get(column + 4))
+  }
+}
+
 extension PostgresStatement {
   fileprivate static let logs = PostgresStatement(
     name: "logs",
     sql: """
       SELECT l.log_id, b.root, b.recorded, l.kind = 2 OR b.count = 0, b.epoch,
-        b.first_leaf + b.count, l.verifier_key, b.signature_before, b.first_leaf,
-        COALESCE(before.root, '')
+        b.first_leaf + b.count, l.verifier_key, COALESCE(signed.signature, ''),
+        COALESCE(signed.size, 0), COALESCE(signed.root, ''),
+        c.size, c.root, c.own_size, c.verifier_key, c.signature
       FROM proof_log l
       CROSS JOIN LATERAL (
-        SELECT root, recorded, count, epoch, first_leaf, signature_before FROM proof_log_batch
+        SELECT root, recorded, count, epoch, first_leaf FROM proof_log_batch
         WHERE organization_id = l.organization_id AND log_id = l.log_id
         ORDER BY first_leaf DESC LIMIT 1
       ) b
+      -- With the last batch, or with the one before where another node took the last leaf.
       LEFT JOIN LATERAL (
-        SELECT root FROM proof_log_batch
-        WHERE organization_id = l.organization_id AND log_id = l.log_id
-          AND first_leaf < b.first_leaf
-        ORDER BY first_leaf DESC LIMIT 1
-      ) before ON true
+        SELECT s.first_leaf AS size, s.signature_before AS signature, before.root
+        FROM (
+          SELECT first_leaf, signature_before FROM proof_log_batch
+          WHERE organization_id = l.organization_id AND log_id = l.log_id
+          ORDER BY first_leaf DESC LIMIT 2
+        ) s
+        CROSS JOIN LATERAL (
+          SELECT root FROM proof_log_batch
+          WHERE organization_id = l.organization_id AND log_id = l.log_id
+            AND first_leaf < s.first_leaf
+          ORDER BY first_leaf DESC LIMIT 1
+        ) before
+        WHERE octet_length(s.signature_before) > 0
+        ORDER BY s.first_leaf DESC LIMIT 1
+      ) signed ON true
+      LEFT JOIN proof_log_closing c
+        ON c.organization_id = l.organization_id AND c.log_id = l.log_id
       WHERE l.organization_id = $1
         AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
       ORDER BY l.log_id

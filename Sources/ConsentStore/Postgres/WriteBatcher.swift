@@ -176,6 +176,7 @@ final class WriteBatcher: Sendable {
       var call = call
       if isInDoubt, let attempt, attempt.outcomes.indices.contains(index) {
         call.change.mayStand = attempt.outcomes[index].isNew
+        call.change.triedLog = attempt.logs[index]
       }
       if let unreachable = await alone(call, deadline: deadline) {
         return answer(calls.dropFirst(index + 1), .failure(unreachable))
@@ -206,7 +207,10 @@ final class WriteBatcher: Sendable {
       let error = failure as? PostgresError
       if error?.outcomeUnknown == true {
         isInDoubt = true
-        call.change.mayStand = call.change.mayStand || attempt.outcomes.first?.isNew == true
+        if attempt.outcomes.first?.isNew == true {
+          call.change.mayStand = true
+          call.change.triedLog = attempt.logs[0]
+        }
       }
       // Once a commit may stand, the database is asked again for longer: only the reply, read under
       // the lock, tells. An error after that look-up is the body's or final.

@@ -25,6 +25,9 @@ struct WriteGroup: Sendable {
     var result: Result<WriteReceipt, any Error>
     /// The body ran and its reply is recorded with this transaction.
     var isNew: Bool
+    /// An earlier try of this very call was found to be committed. Under a caller's key another call
+    /// may have left the reply, and what was only tried is never signed.
+    var stands = false
   }
 
   /// What one transaction did.
@@ -36,8 +39,8 @@ struct WriteGroup: Sendable {
     /// The feed before and after them.
     var before = FeedHead.empty
     var head = FeedHead.empty
-    /// The logs of changes that logged decisions of their own.
-    var logs: [LogState] = []
+    /// The logs of changes that logged decisions of their own, by the number of the change.
+    var logs: [Int: LogState] = [:]
     /// Why the outcomes do not hold; `nil` if they do.
     var failure: (any Error)?
   }
@@ -80,7 +83,15 @@ struct WriteGroup: Sendable {
       StopPoint.writeCommitted.reached()
       seen.set(attempt.head)
       history.advance(organization, from: attempt.before, to: attempt.head)
-      for log in attempt.logs { signAndEnd(log, at: attempt.head, connection) }
+      for (number, log) in attempt.logs.sorted(by: { $0.key < $1.key }) {
+        let signed = signAndEnd(log, at: attempt.head, connection)
+        guard attempt.outcomes.indices.contains(number) else { continue }
+        attempt.outcomes[number].result = attempt.outcomes[number].result.map { receipt in
+          var receipt = receipt
+          receipt.log = LogReceipt(signed)
+          return receipt
+        }
+      }
     } catch {
       attempt.failure = error
       // Where no body was begun there is nothing whose outcome could be unknown.
@@ -126,8 +137,13 @@ struct WriteGroup: Sendable {
       let view = PostgresView(
         connection, entry, keys: keys, clock: clock.now(), caller: change.caller, log: change.log,
         pending: rows, ahead: ahead)
-      attempt.outcomes.append(try outcome(of: change, view, &replies))
-      if let log = view.log, log.nextLeaf > 0 { attempt.logs.append(log) }
+      let outcome = try outcome(of: change, view, &replies)
+      // What was found to stand is of the last try whose body ran: each try looks, behind the lock,
+      // for the one before it.
+      var log = outcome.stands ? change.triedLog : view.log
+      if options.isBroken(.forgetsTriedLog), outcome.stands { log = nil }
+      if let log, log.nextLeaf > 0 { attempt.logs[attempt.outcomes.count] = log }
+      attempt.outcomes.append(outcome)
       entry.head = view.head
       attempt.head = view.head
     }
@@ -138,13 +154,14 @@ struct WriteGroup: Sendable {
   /// knows the signature.
   private func signAndEnd(
     _ log: LogState, at head: FeedHead, _ connection: PostgresConnection
-  ) {
+  ) -> LogState {
     let log = log.signed(by: keys.signer, organization: organization)
     do {
       try log.end(organization, head: head, at: clock.now(), connection)
     } catch {
       keys.signed.put(log)
     }
+    return log
   }
 
   /// - Throws: what ends the transaction for all.
@@ -157,7 +174,8 @@ struct WriteGroup: Sendable {
         try replies.addReplay(of: change.key, head: earlier.head, at: view.now)
         let receipt = WriteReceipt(
           reply: earlier.bytes, head: earlier.head, replayed: !change.mayStand)
-        return Outcome(result: .success(receipt), isNew: false)
+        return Outcome(
+          result: .success(receipt), isNew: false, stands: change.mayStand && change.key.isOwn)
       }
       reply = try change.body(view)
     } catch {

@@ -40,6 +40,15 @@ struct VerifyLogCommand: AsyncParsableCommand {
           "\n\(log.origin): its last \(log.size - log.signedSize) records are under no "
           + "signature in the file; receipts and checkpoints cover them"
       }
+      for log in logs {
+        guard let closer = log.closedBy else { continue }
+        text += "\n\(log.origin): closed by another node, with key \(closer); "
+        text +=
+          log.ownSignedSize == log.size
+          ? "its own node had signed all of it"
+          : "of its last \(log.size - log.ownSignedSize) records, which its own node had not "
+            + "signed, this says that they stood so when it was closed"
+      }
       if keys.isEmpty { text += "\nno key was given: consistent in itself, by whoever wrote it" }
       if checkpoints.isEmpty {
         text +=
@@ -47,7 +56,9 @@ struct VerifyLogCommand: AsyncParsableCommand {
           + "key would not show"
       }
       let list = logs.map { log in
-        "{\"origin\":\(quoted(log.origin)),\"size\":\(log.size),\"signed_size\":\(log.signedSize)}"
+        "{\"origin\":\(quoted(log.origin)),\"size\":\(log.size),\"signed_size\":\(log.signedSize),"
+          + "\"own_signed_size\":\(log.ownSignedSize),"
+          + "\"closed_by\":\(log.closedBy.map(quoted) ?? "null")}"
       }
       return (
         text,
@@ -80,6 +91,7 @@ struct VerifyLogCommand: AsyncParsableCommand {
     case .missing: "records are missing"
     case .root: "records do not give the root that was stored with them"
     case .signature: "the signature does not hold"
+    case .reopened: "records follow the end of a log that was closed"
     case .unknownKey: "signed with a key that was not given"
     case .rolledBack: "shorter than a checkpoint kept elsewhere"
     case .forked: "another history than a checkpoint kept elsewhere"

@@ -31,7 +31,7 @@ extension TestDatabase {
       name: "end_waiting",
       sql: """
         SELECT \(function)(pid), pg_sleep(0.02)::text FROM pg_stat_activity
-        WHERE wait_event = 'SyncRep' AND application_name = 'server'
+        WHERE wait_event = 'SyncRep' AND application_name LIKE 'server%'
         """)
     var isEnded = false
     let deadline = ContinuousClock.now + .seconds(60)

@@ -10,6 +10,8 @@ internal import ProofLog
 ///       B  a batch: first leaf (8), count (4), root (32), bytes (4) of records; then each record:
 ///          length (4), leaf hash (32), bytes
 ///       S  the newest signature, of the tree so far: length (1), Ed25519 signature
+///       C  the log was closed by another node: size that its own node signed (8), length (2) and
+///          verifier key of the other, length (1) and its signature (`LogClosing`)
 ///       Z  the log ends: size (8), root (32)
 ///       E  the file ends: number of logs (4)
 public enum LogExport {
@@ -19,6 +21,7 @@ public enum LogExport {
     static let log = UInt8(ascii: "L")
     static let batch = UInt8(ascii: "B")
     static let signature = UInt8(ascii: "S")
+    static let closing = UInt8(ascii: "C")
     static let logEnd = UInt8(ascii: "Z")
     static let fileEnd = UInt8(ascii: "E")
   }
@@ -43,9 +46,12 @@ public enum LogExport {
       try write(head.bytes)
       try reader.batches(of: log.id, 0..<log.size) { batch in
         if let signed = log.signed, signed.size == batch.firstLeaf { try write(frame(signed)) }
+        // Where nothing may follow: that something does is for the auditor to see.
+        if let closing = log.closing, closing.size == batch.firstLeaf { try write(frame(closing)) }
         try write(frame(batch))
       }
       if let signed = log.signed, signed.size == log.size { try write(frame(signed)) }
+      if let closing = log.closing, closing.size == log.size { try write(frame(closing)) }
       var end = CanonicalBytes()
       end.append(byte: Frame.logEnd)
       end.append(log.size)
@@ -62,6 +68,16 @@ public enum LogExport {
 
   private static func frame(_ signed: LogSummary.Signed) -> [UInt8] {
     [Frame.signature, UInt8(truncatingIfNeeded: signed.signature.count)] + signed.signature
+  }
+
+  private static func frame(_ closing: LogClosing) -> [UInt8] {
+    var form = CanonicalBytes()
+    form.append(byte: Frame.closing)
+    form.append(closing.ownSize)
+    form.append(short: closing.verifierKey.text)
+    form.append(byte: UInt8(truncatingIfNeeded: closing.signature.count))
+    form.append(raw: closing.signature)
+    return form.bytes
   }
 
   private static func frame(_ batch: LogBatch) throws -> [UInt8] {

@@ -19,6 +19,8 @@ public struct LogVerifier {
       /// The records of a batch do not give its root; one of its leaves was changed.
       case root
       case signature
+      /// Records follow the end that another node signed.
+      case reopened
       /// The key that signed is none that was given.
       case unknownKey
       /// Against a checkpoint from elsewhere: the log is shorter than it was, or another.
@@ -42,6 +44,10 @@ public struct LogVerifier {
     /// How many leaves are under a signature in the file that was verified; later ones are under
     /// receipts and checkpoints only.
     public var signedSize: UInt64
+    /// Name of the key of another node that closed it, which signed for what was stored then.
+    public var closedBy: String?
+    /// Of `signedSize`, what the log's own node signed.
+    public var ownSignedSize: UInt64
   }
 
   /// Whose signatures count; empty: those of the keys that the file itself names, which shows that
@@ -77,6 +83,7 @@ public struct LogVerifier {
       case LogExport.Frame.log: try run.begin(&source)
       case LogExport.Frame.batch: try run.batch(&source)
       case LogExport.Frame.signature: try run.signature(&source)
+      case LogExport.Frame.closing: try run.closing(&source)
       case LogExport.Frame.logEnd: try run.end(&source)
       case LogExport.Frame.fileEnd:
         try run.finish(&source)

@@ -14,6 +14,7 @@ struct VerifierRun {
     /// How many leaves the newest signature covers; `nil` before it.
     var signedSize: UInt64?
     var checkpoints: [Checkpoint]
+    var closedBy: String?
   }
 
   private let verifier: LogVerifier
@@ -59,6 +60,7 @@ struct VerifierRun {
     let start = source.offset
     guard let log = open else { throw fault(.malformed, at: start) }
     let expected = log.tree.size
+    guard log.closedBy == nil else { throw fault(.reopened, at: start, leaf: expected) }
     guard let first = try source.integer(UInt64.self), let count = try source.integer(UInt32.self),
       let rootBytes = try source.take(TreeHash.byteCount), let root = TreeHash(rootBytes),
       let length = try source.integer(UInt32.self)
@@ -107,7 +109,9 @@ struct VerifierRun {
   /// One a log: the newest covers everything before it, so that older ones need no look.
   mutating func signature(_ source: inout ExportSource) throws {
     let start = source.offset
-    guard let log = open, log.signedSize == nil else { throw fault(.malformed, at: start) }
+    guard let log = open, log.signedSize == nil, log.closedBy == nil else {
+      throw fault(.malformed, at: start)
+    }
     guard let count = try source.integer(UInt8.self),
       let signature = try source.take(Int(count)).map(Array.init)
     else { throw fault(.truncated, at: start, leaf: log.tree.size) }
@@ -121,6 +125,31 @@ struct VerifierRun {
     }
     guard isValid else { throw fault(.signature, at: start, leaf: 0, end: checkpoint.size) }
     open?.signedSize = log.tree.size
+  }
+
+  /// The end that another node signed: of the tree so far.
+  mutating func closing(_ source: inout ExportSource) throws {
+    let start = source.offset
+    guard let log = open, log.closedBy == nil else { throw fault(.malformed, at: start) }
+    guard let ownSize = try source.integer(UInt64.self), let text = try source.shortText(),
+      let count = try source.integer(UInt8.self),
+      let signature = try source.take(Int(count)).map(Array.init)
+    else { throw fault(.truncated, at: start, leaf: log.tree.size) }
+    // What it says of the own node's signature is what stands in the file.
+    guard let key = VerifierKey(text: text), ownSize == log.signedSize ?? 0 else {
+      throw fault(.malformed, at: start)
+    }
+    guard verifier.keys.isEmpty || verifier.keys.contains(key) else {
+      throw fault(.unknownKey, at: start)
+    }
+    let closing = LogClosing(
+      size: log.tree.size, root: log.tree.root, ownSize: ownSize, verifierKey: key,
+      signature: signature)
+    let note = closing.note(organization: log.organization, log: log.id)
+    guard (try? note.verify([key])) != nil else {
+      throw fault(.signature, at: start, leaf: 0, end: log.tree.size)
+    }
+    open?.closedBy = key.name
   }
 
   mutating func end(_ source: inout ExportSource) throws {
@@ -138,7 +167,9 @@ struct VerifierRun {
     }
     logs.append(
       LogVerifier.Log(
-        origin: log.origin, size: size, root: root, signedSize: log.signedSize ?? 0))
+        origin: log.origin, size: size, root: root,
+        signedSize: log.closedBy == nil ? log.signedSize ?? 0 : size, closedBy: log.closedBy,
+        ownSignedSize: log.signedSize ?? 0))
     open = nil
   }
 
