@@ -257,18 +257,25 @@ extension PostgresStatement {
         AND p.first_leaf = stretch.first_leaf
       ORDER BY p.log_id, p.first_leaf
       """)
-  /// In the order asked for. OFFSET 0 keeps it to one look-up by key a record.
+  /// In the order asked for. A batch of which several are asked for is decompressed once: OFFSET 0
+  /// and the arrays that go through it keep it to one look-up a batch.
   fileprivate static let recordsLookedUp = PostgresStatement(
     name: "records_looked_up",
     sql: """
-      SELECT b.count, b.epoch, b.root, b.record
-      FROM unnest($2::uuid[], $3::bigint[], $4::int[], $5::int[])
-        WITH ORDINALITY AS a (log_id, first_leaf, start, length, place)
+      SELECT b.count, b.epoch, b.root, substr(b.records, a.start + 1, a.length)
+      FROM (
+        SELECT log_id, first_leaf, array_agg(start) AS starts, array_agg(length) AS lengths,
+          array_agg(place) AS places, count(*) AS asked
+        FROM unnest($2::uuid[], $3::bigint[], $4::int[], $5::int[])
+          WITH ORDINALITY AS each (log_id, first_leaf, start, length, place)
+        GROUP BY log_id, first_leaf) batch
       CROSS JOIN LATERAL (
-        SELECT count, epoch, root, substr(records, a.start + 1, a.length) AS record
+        SELECT count, epoch, root, batch.starts, batch.lengths, batch.places,
+          CASE WHEN batch.asked > 1 THEN records || ''::bytea ELSE records END AS records
         FROM proof_log_batch
-        WHERE organization_id = $1 AND log_id = a.log_id AND first_leaf = a.first_leaf
+        WHERE organization_id = $1 AND log_id = batch.log_id AND first_leaf = batch.first_leaf
         OFFSET 0) b
+      CROSS JOIN LATERAL unnest(b.starts, b.lengths, b.places) AS a (start, length, place)
       ORDER BY a.place
       """)
 }
