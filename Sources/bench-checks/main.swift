@@ -123,7 +123,6 @@ checker.preload([organization])
 while !loaded.load(ordering: .relaxed) { try await Task.sleep(for: .milliseconds(5)) }
 let took = clock.now - began
 let images = checker.state(of: organization).images
-malloc_trim(0)
 print(
   "memory \(residentBytes() >> 20) MiB, \((residentBytes() - empty) / max(1, images)) bytes an image"
 )

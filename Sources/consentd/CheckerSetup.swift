@@ -35,8 +35,6 @@ enum CheckerSetup {
         "reading the register ahead",
         metadata: ["organization": "\(organization)", "images": "\(images)"])
     case .preloaded(let organization, let images, let isWhole):
-      // What was needed only to read the register goes back to the system.
-      malloc_trim(0)
       logger.info(
         isWhole ? "the register is in memory" : "a part of the register is in memory",
         metadata: ["organization": "\(organization)", "images": "\(images)"])
