@@ -81,7 +81,9 @@ final class WriteBatcher: Sendable {
   private func runNext() {
     lanes.submitTelling { [self] connection in
       // Why there is no connection, the task is told as well.
-      guard case .success(let connection) = connection else { return { Task { await self.drain() } } }
+      guard case .success(let connection) = connection else {
+        return { Task { await self.drain() } }
+      }
       let calls = take()
       let tried = attempt(calls, connection)
       guard tried.failure == nil else { return { Task { await self.drain((calls, tried)) } } }
