@@ -6,6 +6,7 @@ internal import Synchronization
 extension OrganizationChecker {
   private enum Work {
     case group(ReadGroup)
+    case taken(Ahead)
     case sealed([CheckCall])
   }
 
@@ -13,6 +14,7 @@ extension OrganizationChecker {
     while let work = nextWork() {
       switch work {
       case .group(let group): await log(group)
+      case .taken(let ahead): await log(ahead)
       case .sealed(let calls): await check(calls)
       }
     }
@@ -21,6 +23,7 @@ extension OrganizationChecker {
   private func nextWork() -> Work? {
     state.withLock { state in
       if !state.read.isEmpty { return .group(state.read.removeFirst()) }
+      if let ahead = state.sealAhead(atMost: options.batchLimit) { return .taken(ahead) }
       guard !state.arrived.isEmpty else {
         state.isBatching = false
         return nil
@@ -33,15 +36,14 @@ extension OrganizationChecker {
 
   // MARK: Questions that the index answers
 
-  /// A question with its decisions.
-  private struct Taken {
-    var call: CheckCall
-    var entries: [DecisionEntry]
+  func check(_ calls: [CheckCall]) async {
+    guard let (head, taken) = take(calls) else { return }
+    await log(taken, at: head)
   }
 
   /// INVARIANT (I2): the calls had arrived before the snapshot of each append here.
-  private func check(_ calls: [CheckCall]) async {
-    guard var (head, taken) = take(calls) else { return }
+  func log(_ taken: [Taken], at head: FeedHead) async {
+    var (head, taken) = (head, taken)
     do {
       var outcome = try await append(
         taken, at: head,
@@ -79,7 +81,7 @@ extension OrganizationChecker {
   ///
   /// - Parameter notBefore: a head that the index must have reached; what it has not goes to be read.
   /// - Returns: `nil` if nothing is left to be logged.
-  private func take(
+  func take(
     _ calls: [CheckCall], notBefore: FeedHead? = nil
   ) -> (head: FeedHead, taken: [Taken])? {
     guard let held = look(up: calls, notBefore: notBefore) else { return nil }
@@ -200,6 +202,8 @@ extension OrganizationChecker {
       if deviation.isOn(.appendBlindly) { condition.forgetFeed() }
       if deviation.isOn(.answerBeforeCommit) { answerUnlogged(taken, at: head) }
     #endif
+    beginTakingAhead()
+    defer { state.withLock { $0.isAppending = false } }
     return try await store.append(
       organization, TakenDecisions(taken.flatMap(\.entries), at: head), if: condition)
   }

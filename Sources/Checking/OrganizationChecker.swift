@@ -5,7 +5,8 @@ internal import Synchronization
 /// The index, the batches and the readings of one organization.
 ///
 /// Two loops run while there is work, each one thing at a time: batches go into the log, and facts
-/// that the index lacks are read. Arrivals gather meanwhile; there is no timer.
+/// that the index lacks are read. Arrivals gather meanwhile, and while a batch is on its way to the
+/// log they are decided on for the next; there is no timer.
 final class OrganizationChecker: Sendable {
   struct State {
     var index: FactIndex
@@ -15,7 +16,12 @@ final class OrganizationChecker: Sendable {
     var lacking: [CheckCall] = []
     /// Questions whose facts were read together, for a batch of their own.
     var read: [ReadGroup] = []
+    /// Questions decided on ahead, for the next batch.
+    var ahead: [Ahead] = []
     var isBatching = false
+    /// A batch is on its way to the log.
+    var isAppending = false
+    var isTakingAhead = false
     var isReading = false
     /// A change is known of that the index has not seen.
     var looksAhead = false
@@ -74,21 +80,22 @@ final class OrganizationChecker: Sendable {
     enum Next {
       case wait
       case begin
+      case takeAhead
       case refuse(StoreError)
     }
     let next: Next = state.withLock { state in
       if let why = state.stopped { return .refuse(.unavailable(why)) }
-      guard state.arrived.count + state.lacking.count < options.queueLimit else {
-        return .refuse(.overloaded)
-      }
+      let waiting = state.arrived.count + state.lacking.count + state.aheadCount
+      guard waiting < options.queueLimit else { return .refuse(.overloaded) }
       state.arrived.append(call)
-      if state.isBatching { return .wait }
+      if state.isBatching { return state.takesAhead() ? .takeAhead : .wait }
       state.isBatching = true
       return .begin
     }
     switch next {
     case .wait: break
     case .begin: Task { await batches() }
+    case .takeAhead: Task { takeAhead() }
     case .refuse(let error): call.fail(error)
     }
   }
@@ -155,12 +162,13 @@ final class OrganizationChecker: Sendable {
         state.arrived = []
         state.lacking = []
         state.read = []
+        state.ahead = []
         state.waitingForFirst = nil
         state.index.reset()
       }
       return (
-        state.arrived + state.lacking + state.read.flatMap(\.calls), state.stopped == nil,
-        state.waitingForFirst
+        state.arrived + state.lacking + state.read.flatMap(\.calls) + state.ahead.flatMap(\.calls),
+        state.stopped == nil, state.waitingForFirst
       )
     }
     waiting?.resume()
