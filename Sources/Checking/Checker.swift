@@ -19,14 +19,18 @@ public final class Checker: Sendable {
     public var queueLimit: Int
     /// Calls that share a batch, so that none waits long for the others.
     public var batchLimit: Int
+    /// Decisions taken ahead that are older than this are made anew before they go to the log: the
+    /// clock has a say in them, and the append before theirs may take long.
+    public var aheadLimit: Duration
     public init(
       indexedImages: Int = 2_000_000, preparedImages: Int = 65_536, queueLimit: Int = 10_000,
-      batchLimit: Int = 512
+      batchLimit: Int = 512, aheadLimit: Duration = .milliseconds(50)
     ) {
       self.indexedImages = indexedImages
       self.preparedImages = preparedImages
       self.queueLimit = queueLimit
       self.batchLimit = batchLimit
+      self.aheadLimit = aheadLimit
     }
   }
 

@@ -24,10 +24,6 @@ struct Ahead: Sendable {
 // above its position concerns it. That its calls arrived before the append's snapshot (I2) follows
 // from their having arrived before they were decided on.
 extension OrganizationChecker {
-  /// Decisions older than this are made anew before they go to the log: the clock has a say in them,
-  /// and an append may take long.
-  static let aheadAge = Duration.milliseconds(50)
-
   /// Called when a batch goes to the log.
   func beginTakingAhead() {
     let begins = state.withLock { state in
@@ -72,7 +68,7 @@ extension OrganizationChecker {
   /// Sends what was taken ahead to the log, unless it is decided on anew.
   func log(_ ahead: Ahead) async {
     let isCurrent = state.withLock { $0.index.applied == ahead.head }
-    guard isCurrent, ContinuousClock.now - ahead.since < Self.aheadAge else {
+    guard isCurrent, ContinuousClock.now - ahead.since < options.aheadLimit else {
       return await check(ahead.calls)
     }
     let taken = ahead.taken.filter { !$0.call.isOver }
