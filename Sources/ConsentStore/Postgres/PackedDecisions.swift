@@ -143,7 +143,8 @@ extension PostgresStatement {
   fileprivate static let longBatchesNotLookedUp = PostgresStatement(
     name: "long_batches_not_looked_up", sql: longBatches(where: beyondProgress))
 
-  /// At least one row, then as many more as stay within 4 MB and 500 rows.
+  /// At least one row, then as many more as stay within 4 MB and 500 rows; each looked up by its key,
+  /// whatever the tables were thought to hold when this was planned.
   private static func packedBatches(where condition: String) -> String {
     """
     SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
@@ -160,8 +161,11 @@ extension PostgresStatement {
         ORDER BY decided_from, log_id, first_leaf LIMIT 500
       ) page
     ) sized
-    JOIN proof_log_batch b
-      ON b.organization_id = $1 AND b.log_id = sized.log_id AND b.first_leaf = sized.first_leaf
+    CROSS JOIN LATERAL (
+      SELECT * FROM proof_log_batch
+      WHERE organization_id = $1 AND log_id = sized.log_id AND first_leaf = sized.first_leaf
+      LIMIT 1
+    ) b
     WHERE sized.before < 4194304
     ORDER BY b.decided_from, b.log_id, b.first_leaf
     """

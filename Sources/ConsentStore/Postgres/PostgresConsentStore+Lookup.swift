@@ -294,24 +294,8 @@ extension PostgresStatement {
           AND b.first_leaf >= p.leaves)
       LIMIT $2 FOR NO KEY UPDATE OF p SKIP LOCKED
       """)
-  /// At least one row, then as many as stay within 4 MB.
-  fileprivate static let batchesToLookUp = PostgresStatement(
-    name: "batches_to_look_up",
-    sql: """
-      SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
-      FROM (
-        SELECT first_leaf, sum(size) OVER (ORDER BY first_leaf) - size AS before
-        FROM (
-          SELECT first_leaf, octet_length(records) AS size FROM proof_log_batch
-          WHERE organization_id = $1 AND log_id = $2 AND first_leaf >= $3
-          ORDER BY first_leaf LIMIT \(lookupPageSize)
-        ) page
-      ) sized
-      JOIN proof_log_batch b
-        ON b.organization_id = $1 AND b.log_id = $2 AND b.first_leaf = sized.first_leaf
-      WHERE sized.before < \(lookupPageBytes)
-      ORDER BY b.first_leaf
-      """)
+  fileprivate static let batchesToLookUp = pageOfBatches(
+    "batches_to_look_up", atMost: lookupPageSize, bytes: lookupPageBytes)
   fileprivate static let addRun = PostgresStatement(
     name: "add_run",
     sql: """

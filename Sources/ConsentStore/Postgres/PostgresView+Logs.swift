@@ -149,22 +149,33 @@ extension PostgresStatement {
       SELECT signature_before FROM proof_log_batch
       WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $3
       """)
-  /// From a leaf at which a batch begins: at least one row, then as many as stay within 4 MB.
-  fileprivate static let batchesOfLog = PostgresStatement(
-    name: "batches_of_log",
-    sql: """
-      SELECT b.log_id, b.first_leaf, b.count, b.epoch, b.root, b.records, b.decided_from
-      FROM (
-        SELECT first_leaf, sum(size) OVER (ORDER BY first_leaf) - size AS before
-        FROM (
-          SELECT first_leaf, octet_length(records) AS size FROM proof_log_batch
-          WHERE organization_id = $1 AND log_id = $2 AND first_leaf >= $3 AND count > 0
-          ORDER BY first_leaf LIMIT 500
-        ) page
-      ) sized
-      JOIN proof_log_batch b
-        ON b.organization_id = $1 AND b.log_id = $2 AND b.first_leaf = sized.first_leaf
-      WHERE sized.before < 4194304
-      ORDER BY b.first_leaf
-      """)
+  fileprivate static let batchesOfLog = pageOfBatches(
+    "batches_of_log", "AND count > 0", atMost: 500, bytes: 4 << 20)
+
+  /// From a leaf at which a batch begins: at least one row, then as many as stay within so many bytes.
+  ///
+  /// The rows are one range of the key, and not joined to the sizes: where tables are not analysed
+  /// yet, such a join read every batch of the log for every row.
+  static func pageOfBatches(
+    _ name: String, _ condition: String = "", atMost rows: Int, bytes: Int
+  ) -> PostgresStatement {
+    PostgresStatement(
+      name: name,
+      sql: """
+        SELECT log_id, first_leaf, count, epoch, root, records, decided_from
+        FROM proof_log_batch
+        WHERE organization_id = $1 AND log_id = $2 AND first_leaf >= $3 \(condition)
+          AND first_leaf <= (
+            SELECT max(first_leaf) FROM (
+              SELECT first_leaf, sum(size) OVER (ORDER BY first_leaf) - size AS before
+              FROM (
+                SELECT first_leaf, octet_length(records) AS size FROM proof_log_batch
+                WHERE organization_id = $1 AND log_id = $2 AND first_leaf >= $3 \(condition)
+                ORDER BY first_leaf LIMIT \(rows)
+              ) page
+            ) sized
+            WHERE before < \(bytes))
+        ORDER BY first_leaf
+        """)
+  }
 }
