@@ -10,10 +10,16 @@ struct DeliberateRaceTests {
     var value = 0
   }
 
+  /// Threads of their own, since a queue may do all its work on the thread that asks.
   @Test func twoThreadsWrite() {
     let place = Place()
-    DispatchQueue.concurrentPerform(iterations: 64) { _ in
-      for _ in 0..<1_000 { place.value &+= 1 }
+    let ended = DispatchSemaphore(value: 0)
+    for _ in 0..<2 {
+      Thread.detachNewThread {
+        for _ in 0..<1_000 { place.value &+= 1 }
+        ended.signal()
+      }
     }
+    for _ in 0..<2 { ended.wait() }
   }
 }
