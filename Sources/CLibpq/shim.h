@@ -9,4 +9,7 @@
 #include <postgresql/libpq-fe.h>
 #endif
 
+// Of the C library, for what a large COPY leaves behind: Swift's Glibc does not have it.
+#include <malloc.h>
+
 #endif

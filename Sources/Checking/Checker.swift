@@ -13,7 +13,7 @@ public final class Checker: Sendable {
   public struct Options: Sendable {
     /// The most images an organization's index holds.
     public var indexedImages: Int
-    /// Of these, how many are kept ready to be decided on; some kilobytes each.
+    /// Of these, how many are kept ready to be decided on, some kilobytes each; at most 65,535.
     public var preparedImages: Int
     /// Calls of one organization that may wait.
     public var queueLimit: Int

@@ -38,11 +38,11 @@ final class WholePapers: Sendable {
 /// A circle of the index, in 48 bytes where its images are plain and nothing rare is recorded.
 struct CircleState {
   var patients: CirclePatients
+  /// The first of its rows.
+  var first = ImageTable.none
   var papers: CirclePapers
   /// None or one: what few circles have.
   private var rest: [Rest] = []
-  /// The first of its rows.
-  var first = ImageTable.none
   /// The row whose case was made last: those of the others are mostly like it.
   var preparedLast = ImageTable.none
   /// In the index's order of circles.
@@ -51,8 +51,8 @@ struct CircleState {
   struct Rest {
     /// The images that are not plain.
     var whole: [ImageDigest: FactPart.Image] = [:]
-    /// Forms with the UIDs of studies and series that a paper names.
-    var forms: [ImageForm] = []
+    /// Forms with studies and series that a paper names.
+    var forms: [NamedForm] = []
     var sources: Set<ImageDigest> = []
   }
 
@@ -73,16 +73,18 @@ struct CircleState {
   mutating func insert(source: ImageDigest) { withRest { _ = $0.sources.insert(source) } }
 
   /// By number, as a row has it.
-  func form(_ number: UInt16) -> ImageForm? {
+  /// - Parameter papers: of this circle: the UIDs are in them.
+  func form(_ number: UInt16, named papers: [Instrument]) -> ImageForm? {
     if let plain = ImageForm(unnamed: number) { return plain }
     let place = Int(number) - ImageForm.unnamedCount
     guard let forms = rest.first?.forms, forms.indices.contains(place) else { return nil }
-    return forms[place]
+    return forms[place].form(papers)
   }
 
   /// - Returns: `nil` when it can have no more.
   mutating func number(of form: ImageForm) -> UInt16? {
     if let number = form.unnamedNumber { return number }
+    guard let form = NamedForm(form) else { return nil }
     return withRest { rest in
       if let known = rest.forms.firstIndex(of: form) {
         return UInt16(known + ImageForm.unnamedCount)
@@ -96,6 +98,45 @@ struct CircleState {
   private mutating func withRest<Result>(_ body: (inout Rest) -> Result) -> Result {
     if rest.isEmpty { rest = [Rest()] }
     return body(&rest[0])
+  }
+}
+
+/// A form with a study or a series, by hashes of their UIDs: what matters of these is whether a paper
+/// of the circle names them, and the paper has them in full.
+struct NamedForm: Hashable {
+  private var unnamed: UInt16
+  private var study: UInt64?
+  private var series: UInt64?
+
+  private static let key = UInt64.random(in: .min ... .max)
+
+  private static func hash(_ uid: String) -> UInt64 {
+    var hasher = Hasher()
+    hasher.combine(key)
+    hasher.combine(uid)
+    return UInt64(bitPattern: Int64(hasher.finalize()))
+  }
+
+  /// - Returns: `nil` if there is neither.
+  init?(_ form: ImageForm) {
+    guard form.study != nil || form.series != nil,
+      let unnamed = ImageForm(kind: form.kind, claims: form.claims).unnamedNumber
+    else { return nil }
+    self.unnamed = unnamed
+    study = form.study.map(Self.hash)
+    series = form.series.map(Self.hash)
+  }
+
+  func form(_ papers: [Instrument]) -> ImageForm? {
+    guard var form = ImageForm(unnamed: unnamed) else { return nil }
+    for grant in papers.lazy.flatMap(\.grants) {
+      switch grant.scope {
+      case .study(let uid): if form.study == nil, Self.hash(uid) == study { form.study = uid }
+      case .series(let uid): if form.series == nil, Self.hash(uid) == series { form.series = uid }
+      case .image, .patient: break
+      }
+    }
+    return form
   }
 }
 

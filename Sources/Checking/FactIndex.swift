@@ -91,16 +91,21 @@ struct FactIndex: Sendable {
       let part = FactPart(patients: [], shared: shared, images: [])
       return ImageCase(key, facts: part.facts(of: image, under: rules))
     }
-    guard let patient = circle.patients.only, let form = circle.form(row.form) else { return nil }
-    let image = form.record(key, row, of: patient)
+    guard let patient = circle.patients.only else { return nil }
     if circle.preparedLast != ImageTable.none,
-      images[circle.preparedLast].prepared != ImageTable.none,
-      let like = ImageCase(like: cases[images[circle.preparedLast].prepared], of: image)
+      images[circle.preparedLast].prepared != ImageTable.none
     {
-      return like
+      let last = cases[images[circle.preparedLast].prepared]
+      if let form = circle.form(row.form, named: last.facts.instruments),
+        let like = ImageCase(like: last, of: form.record(key, row, of: patient))
+      {
+        return like
+      }
     }
-    guard var facts = shared(of: circle) else { return nil }
-    facts.images = [image]
+    guard var facts = shared(of: circle),
+      let form = circle.form(row.form, named: facts.instruments)
+    else { return nil }
+    facts.images = [form.record(key, row, of: patient)]
     facts.add(rules: rules)
     return ImageCase(key, facts: facts)
   }
@@ -254,7 +259,7 @@ struct FactIndex: Sendable {
     defer { circles[Int(id.number)] = circle }
     var row = ImageTable.Row(digest: digest, circle: id)
     if let plain = image.plain(of: part.patients, beside: part.shared),
-      let form = circle.number(of: named.form(of: plain))
+      plain.acquiredDay != ImageTable.Row.noDay, let form = circle.number(of: named.form(of: plain))
     {
       row.form = form
       row.acquiredDay = plain.acquiredDay
@@ -273,14 +278,14 @@ struct FactIndex: Sendable {
 
   /// A plain image of a circle, by what a row has of it.
   mutating func insert(_ row: ImageTable.Row, _ form: ImageForm, in id: CircleID) {
-    guard var circle = circles[Int(id.number)], images.find(row.digest) == nil else { return }
-    circles[Int(id.number)] = nil
-    defer { circles[Int(id.number)] = circle }
-    guard let number = circle.number(of: form) else { return }
+    guard let first = circles[Int(id.number)]?.first,
+      let number = form.unnamedNumber ?? circles[Int(id.number)]?.number(of: form)
+    else { return }
     var row = row
     row.form = number
-    row.next = circle.first
-    circle.first = images.insert(row)
+    row.next = first
+    guard let inserted = images.insert(new: row) else { return }
+    circles[Int(id.number)]?.first = inserted
   }
 
   private mutating func add(_ part: FactPart) -> CircleID {

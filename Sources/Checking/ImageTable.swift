@@ -3,7 +3,7 @@ internal import ConsentCore
 /// Where the facts of each image are: a row of fixed size for each, without a reference in it, and
 /// a hash table of row numbers. A look-up allocates nothing and counts no reference.
 struct ImageTable {
-  /// 48 bytes.
+  /// 40 bytes.
   struct Row {
     var digest: ImageDigest
     /// When its first version was recorded.
@@ -11,11 +11,29 @@ struct ImageTable {
     var circle: CircleID
     /// The next row of the same circle.
     var next = none
-    /// In `PreparedCases`.
-    var prepared = none
-    var acquiredDay: LocalDay?
+    private var day = Int32.min
+    private var place = UInt16.max
     /// Of its circle's forms; `whole`: all that was read is kept as it is.
     var form = whole
+
+    init(digest: ImageDigest, circle: CircleID) {
+      self.digest = digest
+      self.circle = circle
+    }
+
+    /// In `PreparedCases`.
+    var prepared: UInt32 {
+      get { place == .max ? none : UInt32(place) }
+      set { place = UInt16(exactly: newValue) ?? .max }
+    }
+
+    var acquiredDay: LocalDay? {
+      get { day == .min ? nil : LocalDay(daysSince1970: day) }
+      set { day = newValue?.daysSince1970 ?? .min }
+    }
+
+    /// The one day that a row cannot tell from none.
+    static let noDay = LocalDay(daysSince1970: .min)
   }
 
   /// No row, or nothing prepared.
@@ -47,8 +65,26 @@ struct ImageTable {
   }
 
   /// - Parameter row: of a digest that has none.
-  mutating func insert(_ row: Row) -> UInt32 {
+  mutating func insert(_ row: Row) -> UInt32 { insert(row, at: slot(for: row.digest)) }
+
+  /// - Returns: `nil` if the digest has a row already.
+  mutating func insert(new row: Row) -> UInt32? {
+    let slot = slot(for: row.digest)
+    return slots[slot] == Self.none ? insert(row, at: slot) : nil
+  }
+
+  /// Where the digest is, or would be put.
+  private mutating func slot(for digest: ImageDigest) -> Int {
     if (count + 1) * 4 > slots.count * 3 { grow() }
+    let mask = slots.count - 1
+    var slot = digest.place(mask)
+    while slots[slot] != Self.none, rows[Int(slots[slot])].digest != digest {
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  private mutating func insert(_ row: Row, at slot: Int) -> UInt32 {
     let number: UInt32
     if free == Self.none {
       number = UInt32(rows.count)
@@ -58,7 +94,7 @@ struct ImageTable {
       free = rows[Int(number)].next
       rows[Int(number)] = row
     }
-    put(number)
+    slots[slot] = number
     count += 1
     return number
   }

@@ -6,7 +6,9 @@ struct PackedBytes {
 
   mutating func append(byte: UInt8) { bytes.append(byte) }
 
-  mutating func append(raw: some Sequence<UInt8>) { bytes.append(contentsOf: raw) }
+  mutating func append(raw pieces: [ArraySlice<UInt8>]) {
+    for piece in pieces { bytes.append(contentsOf: piece) }
+  }
 
   mutating func append(_ value: UInt64) {
     var rest = value

@@ -59,7 +59,9 @@ struct PaperForms {
     for paper in own.instruments {
       var lines = PackedBytes()
       for grant in paper.grants where !append(grant, to: &lines) { return nil }
-      guard append(paper, grants: paper.grants.count, lines.bytes, to: &packed) else { return nil }
+      guard append(paper, grants: paper.grants.count, [lines.bytes[...]], to: &packed) else {
+        return nil
+      }
     }
     for revocation in own.revocations where !append(revocation, to: &packed) { return nil }
     // As long as they are: an array that has grown keeps room for more.
@@ -81,7 +83,7 @@ struct PaperForms {
   ///   - lines: so many grants as `append(_:to:)` wrote them.
   /// - Returns: `false` when there are too many forms; what was written is then to be thrown away.
   mutating func append(
-    _ paper: Instrument, grants count: Int, _ lines: some Sequence<UInt8>,
+    _ paper: Instrument, grants count: Int, _ lines: [ArraySlice<UInt8>],
     to packed: inout PackedBytes
   ) -> Bool {
     var form = paper

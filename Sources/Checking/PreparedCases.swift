@@ -8,7 +8,8 @@ struct PreparedCases {
   private var hand = 0
   private let limit: Int
 
-  init(limit: Int) { self.limit = max(1, min(limit, Int(UInt32.max) - 1)) }
+  /// - Parameter limit: at most 65,535, because a row has two bytes for its place.
+  init(limit: Int) { self.limit = max(1, min(limit, Int(UInt16.max))) }
 
   subscript(_ place: UInt32) -> ImageCase { held[Int(place)].image }
 

@@ -9,6 +9,7 @@ internal import ConsentStore
 final class RegisterIntake: RegisterReceiver {
   private(set) var index: FactIndex
   private var unplain: Set<ImageDigest> = []
+  private var last: (patient: PatientID, circle: CircleID)?
   private var lines = Chains()
   private var lastLine: [InstrumentID: UInt32] = [:]
   private var pieces = Chains()
@@ -35,14 +36,24 @@ final class RegisterIntake: RegisterReceiver {
     key: RawSpan, of patient: PatientID, kind: ImageKind, claims: IdentificationClaims,
     study: String?, series: String?, acquiredDay: LocalDay?, firstRecorded: Instant
   ) {
-    guard let digest = ImageDigest(text: key), unplain.isEmpty || !unplain.contains(digest)
+    // An image on the one day that a row cannot hold is read when it is asked for.
+    guard acquiredDay != ImageTable.Row.noDay, let digest = ImageDigest(text: key),
+      unplain.isEmpty || !unplain.contains(digest)
     else { return }
-    let circle = index.circle(of: patient) ?? index.add(.one(patient), .packed([]))
+    let circle = circle(for: patient)
     var row = ImageTable.Row(digest: digest, circle: circle)
     row.acquiredDay = acquiredDay
     row.firstRecorded = firstRecorded
     let form = ImageForm(kind: kind, claims: claims, study: study, series: series)
     index.insert(row, index.deviation.isOn(.forgetScopes) ? form.unnamed : form, in: circle)
+  }
+
+  /// Images of one patient mostly lie beside each other.
+  private func circle(for patient: PatientID) -> CircleID {
+    if let last, last.patient == patient { return last.circle }
+    let circle = index.circle(of: patient) ?? index.add(.one(patient), .packed([]))
+    last = (patient, circle)
+    return circle
   }
 
   func wants(_ patient: PatientID) -> Bool { index.circle(of: patient) != nil }
@@ -67,7 +78,7 @@ final class RegisterIntake: RegisterReceiver {
     let own = lines.pieces(upTo: lastLine.removeValue(forKey: paper.id))
     guard own.count == count else { return false }
     return take(paper.patient) {
-      index.forms.append(paper, grants: count, own.joined(), to: &$0)
+      index.forms.append(paper, grants: count, own, to: &$0)
     }
   }
 
@@ -77,6 +88,7 @@ final class RegisterIntake: RegisterReceiver {
 
   func forget(_ patient: PatientID) {
     guard let circle = index.circle(of: patient) else { return }
+    last = nil
     if lastPiece.indices.contains(Int(circle.number)) {
       lastPiece[Int(circle.number)] = Chains.none
     }
@@ -104,8 +116,11 @@ final class RegisterIntake: RegisterReceiver {
   /// Gives each circle what was gathered for it. To be called when all has come.
   func seal() {
     for place in lastPiece.indices where lastPiece[place] != Chains.none {
-      index.circles[place]?.papers = .packed(
-        Array(pieces.pieces(upTo: lastPiece[place]).joined()))
+      let own = pieces.pieces(upTo: lastPiece[place])
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(own.reduce(0) { $0 + $1.count })
+      for piece in own { bytes.append(contentsOf: piece) }
+      index.circles[place]?.papers = .packed(bytes)
     }
     lastPiece = []
     pieces = Chains()

@@ -52,6 +52,7 @@ extension PostgresScalar {
 
   public func append(to parameters: inout PostgresParameters) { parameters.append(scalar: self) }
 
+  @inlinable
   public static func decode(
     _ bytes: RawSpan?, type: PostgresType?
   ) throws(PostgresDecodingProblem) -> Self {
@@ -61,6 +62,7 @@ extension PostgresScalar {
     return value
   }
 
+  @inlinable
   static func checkType(_ type: PostgresType?) throws(PostgresDecodingProblem) {
     guard let type, !canDecode(type) else { return }
     throw .typeMismatch(expected: postgresType, found: type)
@@ -77,6 +79,7 @@ extension Optional: PostgresEncodable where Wrapped: PostgresScalar {
 }
 
 extension Optional: PostgresDecodable where Wrapped: PostgresDecodable {
+  @inlinable
   public static func decode(
     _ bytes: RawSpan?, type: PostgresType?
   ) throws(PostgresDecodingProblem) -> Wrapped? {

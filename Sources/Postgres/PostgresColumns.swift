@@ -7,6 +7,7 @@ public protocol PostgresColumns: ~Copyable {
 }
 
 extension PostgresColumns where Self: ~Copyable {
+  @inlinable
   public func get<Value: PostgresDecodable>(_ column: Int) throws(PostgresError) -> Value {
     try get(column, as: Value.self)
   }

@@ -58,6 +58,10 @@ extension PostgresConnection {
     return count
   }
 
+  /// Gives memory that was freed back to the system: what reading a large COPY needed on the way
+  /// would otherwise stay in this process.
+  public func returnFreedMemory() { malloc_trim(0) }
+
   private func startCopy(
     _ statement: PostgresStatement, expecting status: ExecStatusType
   ) throws(PostgresError) {

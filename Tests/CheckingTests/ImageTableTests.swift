@@ -37,8 +37,17 @@ import Testing
 
   /// 64 bytes an image with its share of the hash table, however many references a fact has.
   @Test func aRowIsSmallAndHoldsNoReference() {
-    #expect(MemoryLayout<ImageTable.Row>.stride == 48)
+    #expect(MemoryLayout<ImageTable.Row>.stride == 40)
     #expect(_isPOD(ImageTable.Row.self))
+    #expect(MemoryLayout<CircleState?>.stride <= 48)
+    var row = ImageTable.Row(digest: ImageDigest(Build.key(0)), circle: CircleID(number: 0))
+    #expect(row.prepared == ImageTable.none && row.acquiredDay == nil)
+    for place in [UInt32(0), 65_534, ImageTable.none] {
+      row.prepared = place
+      #expect(row.prepared == place)
+    }
+    row.acquiredDay = LocalDay(daysSince1970: -1)
+    #expect(row.acquiredDay == LocalDay(daysSince1970: -1))
   }
 
   /// Images of which decisions read more than a row has keep all that was read.

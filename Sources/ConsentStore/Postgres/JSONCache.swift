@@ -11,19 +11,25 @@ struct JSONCache<Value: Decodable> {
   /// - Parameter json: the binary form of `jsonb`; or `nil`, for NULL.
   /// - Returns: `nil` when this version cannot read it.
   mutating func value(_ json: RawSpan?) -> Value? {
-    guard let json, let bytes = PostgresJSON(postgres: json)?.utf8 else { return nil }
+    guard let json else { return nil }
     var hasher = Hasher()
-    hasher.combine(bytes)
+    unsafe json.withUnsafeBytes { unsafe hasher.combine(bytes: $0) }
     let hash = hasher.finalize()
-    if let known = known[hash]?.first(where: { $0.json == bytes }) { return known.value }
+    for entry in known[hash] ?? [] where Self.isEqual(json, entry.json) { return entry.value }
     if count >= Self.limit {
       known = [:]
       count = 0
     }
-    let value: Value? = RecordBody.decode(bytes)
+    let value: Value? = PostgresJSON(postgres: json).flatMap { RecordBody.decode($0.utf8) }
+    let bytes = unsafe json.withUnsafeBytes { unsafe [UInt8]($0) }
     known[hash, default: []].append((bytes, value))
     count += 1
     return value
+  }
+
+  private static func isEqual(_ json: RawSpan, _ known: [UInt8]) -> Bool {
+    guard json.byteCount == known.count else { return false }
+    return unsafe json.withUnsafeBytes { unsafe $0.elementsEqual(known) }
   }
 }
 

@@ -156,7 +156,9 @@ public final class PostgresConsentStore: ConsentStore {
         let entry = try TransactionEntry.read(connection, organization)
         let view = PostgresView(connection, entry, keys: keys, clock: clock.now())
         try history.requireKnownKinds(view)
-        return try body(view)
+        let result = try body(view)
+        connection.returnFreedMemory()
+        return result
       }
       await end(lane)
       return result
