@@ -26,7 +26,7 @@ import Testing
       return try writer.append(Change(events: [Build.event(.documentStored, "once")]))
         .flatMap { bytes(of: $0) }
     }
-    try database.endBackendWaitingForStandby()
+    try await database.endBackendWaitingForStandby()
     let answered = try await receipt
     #expect(answered.reply.chunks() == [1])
     #expect(!answered.replayed)
@@ -70,7 +70,7 @@ import Testing
     async let logged = bench.store.decide(bench.organization) { reader in
       [Build.decision(Build.key(1), at: reader.now, position: 0)]
     }
-    try database.endBackendWaitingForStandby()
+    try await database.endBackendWaitingForStandby()
     let answered = try await logged
     #expect(answered.count == 1)
     let after = try await bench.store.decide(bench.organization) { reader in
@@ -100,7 +100,7 @@ import Testing
     }
     try database.requireStandby()
     async let lost = append(1)
-    try database.endBackendWaitingForStandby()
+    try await database.endBackendWaitingForStandby()
     let answered = try await lost
     let after = try await append(2)
     #expect(after.map(\.id.leaf) == [0])

@@ -57,7 +57,7 @@ import Testing
     try database.requireStandby()
     let runs = Gathered<Int>()
     async let outcomes = bench.write(mixed(runs))
-    try database.endBackendWaitingForStandby()
+    try await database.endBackendWaitingForStandby()
     #expect(try await problems(outcomes, bench) == [])
     #expect(runs.all == [0, 1, 2])
     await bench.store.close()
@@ -75,9 +75,11 @@ import Testing
       let outcomes = try await bench.write(mixed(runs))
       told.add(outcomes)
     }
-    try database.endBackendWaitingForStandby(by: "pg_cancel_backend", thenWaitForNoStandby: false)
+    try await database.endBackendWaitingForStandby(
+      by: "pg_cancel_backend", thenWaitForNoStandby: false)
     // The next to wait is the transaction that resolves the first: nothing has been told yet.
-    try database.endBackendWaitingForStandby(by: "pg_cancel_backend", thenWaitForNoStandby: false)
+    try await database.endBackendWaitingForStandby(
+      by: "pg_cancel_backend", thenWaitForNoStandby: false)
     #expect(told.all.isEmpty)
     try database.requireNoStandby()
     try await writing.value
