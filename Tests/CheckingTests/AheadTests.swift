@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: Backend.allCases)
+  @Test(.timeLimit(.minutes(10)), arguments: Backend.allCases)
   func whatIsDecidedAheadNeedsNoMoreAppends(backend: Backend) async throws {
     let scene = try await Scene(backend)
     let appends = scene.node.store.counts.appends
@@ -59,7 +59,7 @@ import Testing
     #expect(scene.node.store.counts.appends == appends + 2)
   }
 
-  @Test(.timeLimit(.minutes(1)), arguments: Backend.allCases)
+  @Test(.timeLimit(.minutes(10)), arguments: Backend.allCases)
   func aRevocationAfterItWasDecidedAheadCounts(backend: Backend) async throws {
     let scene = try await Scene(backend)
     let answer = try await scene.ask { try await scene.clinic.revoke(scene.paper) }
@@ -69,7 +69,7 @@ import Testing
   }
 
   /// The limit is what keeps the clock's say: without one the older instant stands.
-  @Test(.timeLimit(.minutes(1)), arguments: [true, false])
+  @Test(.timeLimit(.minutes(10)), arguments: [true, false])
   func whatWaitedTooLongIsDecidedAnew(isLimited: Bool) async throws {
     let scene = try await Scene(
       .memory, options: Checker.Options(aheadLimit: isLimited ? .zero : .seconds(3_600)))
