@@ -67,7 +67,10 @@ extension OrganizationChecker {
 
   /// Sends what was taken ahead to the log, unless it is decided on anew.
   func log(_ ahead: Ahead) async {
-    let isCurrent = state.withLock { $0.index.applied == ahead.head }
+    // The mutant takes what is applied for what was decided at, here as well.
+    let isCurrent =
+      deviation.isOn(.compareWithApplied)
+      || state.withLock { $0.index.applied == ahead.head }
     guard isCurrent, ContinuousClock.now - ahead.since < options.aheadLimit else {
       return await check(ahead.calls)
     }
