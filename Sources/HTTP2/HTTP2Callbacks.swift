@@ -319,7 +319,10 @@ extension HTTP2Session {
   fileprivate func streamClosed(_ id: Int32, _ code: UInt32) -> Int32 {
     guard let stream = unsafe stream(id)?.takeUnretainedValue() else { return 0 }
     unsafe nghttp2_session_set_stream_user_data(session, id, nil)
-    unsafe headerStream = nil
+    // The list of another stream may have arrived in part.
+    if unsafe headerStream?._withUnsafeGuaranteedRef({ $0 === stream }) == true {
+      unsafe headerStream = nil
+    }
     recentID = 0
     unsafe recentStream = nil
     if stream.unconsumed > 0 {

@@ -63,6 +63,40 @@ import Testing
     for (one, other) in zip(seen, lists) { #expect(one.hasSameBytes(as: other)) }
   }
 
+  /// The answer of one call leaves, which ends its stream, while the list of the next one has arrived
+  /// in part: with a hundred calls in flight, reads end in the middle of lists all the time.
+  @Test(arguments: ["the same", "another"]) func aListInPartOutlivesTheEndOfAnotherCall(
+    which: String
+  ) throws {
+    let plain = [("content-type", "application/grpc"), ("te", "trailers"), ("x", "1")]
+    let first = list(plain)
+    let second = which == "another" ? list(plain.reversed() + [("y", "2")]) : first
+    var cut = 0
+    var isCut = true
+    while isCut {
+      cut += 1
+      let pair = try Pair()
+      var begun: [HTTP2Stream] = []
+      pair.onServerEvent = { if case .headers(let stream) = $0 { begun.append(stream) } }
+      _ = try #require(pair.client.request(.built(first), endStream: true))
+      pair.run()
+      var bytes: [UInt8] = []
+      _ = try #require(pair.client.request(.built(second), endStream: true))
+      pair.client.drain(limit: .max, now: 0) { bytes.append(contentsOf: $0) }
+      isCut = cut < bytes.count
+      _ = bytes.prefix(cut).withUnsafeBytes { pair.server.receive($0, now: 0) }
+      var ok = HTTP2Fields()
+      ok.add(":status", "200")
+      pair.server.respond(try #require(begun.first), .built(ok), endStream: true)
+      pair.server.drain(limit: .max, now: 0) { _ in }
+      _ = bytes.dropFirst(cut).withUnsafeBytes { pair.server.receive($0, now: 0) }
+      pair.run()
+      #expect(begun.count == 2, "cut after \(cut) bytes")
+      #expect(begun.last?.headers.hasSameBytes(as: second) == true, "cut after \(cut) bytes")
+    }
+    #expect(cut > 15)
+  }
+
   /// A list stays what it is while later ones are compared with it and replace it.
   @Test func aListIsNotChangedByThoseAfterIt() throws {
     let seed = UInt64.random(in: 0 ... .max)
