@@ -70,7 +70,7 @@ extension OrganizationChecker {
     // The mutant takes what is applied for what was decided at, here as well.
     let isCurrent =
       deviation.isOn(.compareWithApplied)
-      || state.withLock { $0.index.applied == ahead.head }
+      || index.withLock { $0.applied == ahead.head }
     guard isCurrent, ContinuousClock.now - ahead.since < options.aheadLimit else {
       return await check(ahead.calls)
     }

@@ -71,7 +71,7 @@ extension OrganizationChecker {
     StopPoint.checkTaken.reached()
     if deviation.isOn(.skipHeadValidation) || deviation.isOn(.appendBlindly) { return nil }
     if deviation.isOn(.compareWithApplied) {
-      return state.withLock { $0.index.applied?.position } ?? head.position
+      return index.withLock { $0.applied?.position } ?? head.position
     }
     return head.position
   }
@@ -110,15 +110,15 @@ extension OrganizationChecker {
     var lacking: [CheckCall] = []
     var found: [FoundCall] = []
     found.reserveCapacity(calls.count)
-    let held = state.withLock { state -> (OrganizationSettings, FeedHead)? in
-      guard let settings = state.index.settings, let head = state.index.applied,
+    let held = index.withLock { index -> (OrganizationSettings, FeedHead)? in
+      guard let settings = index.settings, let head = index.applied,
         head.position >= notBefore?.position ?? 0
       else {
         lacking = calls
         return nil
       }
       for call in calls where !call.isOver {
-        if let entry = state.index.found(for: call, at: head) {
+        if let entry = index.found(for: call, at: head) {
           found.append(entry)
         } else {
           lacking.append(call)
@@ -135,9 +135,9 @@ extension OrganizationChecker {
   private func follow(_ following: FeedFollowing, after head: FeedHead) async throws {
     let reaches = (following.rows.last?.position ?? head.position) == following.head.position
     guard reaches else { return }
-    let isReplaced = state.withLock { state in
+    let isReplaced = index.withLock { index in
       do throws(FactIndex.Fault) {
-        try state.index.follow(
+        try index.follow(
           following.rows, to: following.head,
           holdsPart2: following.rows.isEmpty ? nil : following.holdsPart2)
         return false

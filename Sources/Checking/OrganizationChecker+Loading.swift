@@ -22,10 +22,10 @@ extension OrganizationChecker {
       isWhole = outcome
       break
     }
-    let images = state.withLock { state in
-      state.isLoading = false
-      state.index.abandonLoading()
-      return state.index.count
+    state.withLock { $0.isLoading = false }
+    let images = index.withLock { index in
+      index.abandonLoading()
+      return index.count
     }
     report(.preloaded(organization, images: images, isWhole: isWhole))
   }
@@ -33,9 +33,9 @@ extension OrganizationChecker {
   /// - Returns: whether the whole register is in the index; `nil`: to be tried again.
   private func load() async -> Bool? {
     await readFirst()
-    let begun = state.withLock { state -> FeedHead? in
-      guard state.stopped == nil, let applied = state.index.applied else { return nil }
-      state.index.beginLoading()
+    let begun = unlessStopped { index -> FeedHead? in
+      guard let applied = index.applied else { return nil }
+      index.beginLoading()
       return applied
     }
     guard let begun else { return false }
@@ -45,7 +45,7 @@ extension OrganizationChecker {
         try LoadedRegister(into: empty, after: begun, in: reader)
       }
       while true {
-        switch state.withLock({ $0.stopped == nil ? $0.index.take(&loaded) : .refused }) {
+        switch unlessStopped({ $0.take(&loaded) }) ?? .refused {
         case .taken: return loaded.isWhole
         case .refused: return nil
         case .behind: try await catchUp(&loaded.index)

@@ -35,16 +35,16 @@ extension OrganizationChecker {
         }
         let calls = Array(state.lacking.prefix(count))
         state.lacking.removeFirst(count)
-        state.index.beginReading()
+        index.withLock { $0.beginReading() }
         return .facts(calls)
       }
-      if state.looksAhead, state.index.applied != nil {
+      if state.looksAhead, index.withLock({ $0.applied }) != nil {
         state.looksAhead = false
-        state.index.beginReading()
+        index.withLock { $0.beginReading() }
         return .feed
       }
       if state.waitingForFirst != nil {
-        state.index.beginReading()
+        index.withLock { $0.beginReading() }
         return .first
       }
       state.looksAhead = false
@@ -56,7 +56,7 @@ extension OrganizationChecker {
   /// Reads the facts of the calls' images in one snapshot, begun after all of them had arrived.
   private func read(for calls: [CheckCall]) async {
     let calls = calls.filter { !$0.isOver }
-    guard !calls.isEmpty else { return state.withLock { $0.index.abandonReading() } }
+    guard !calls.isEmpty else { return index.withLock { $0.abandonReading() } }
     var seen: Set<ImageKey> = []
     var wanted = FactFill.Wanted()
     for call in calls {
@@ -69,8 +69,11 @@ extension OrganizationChecker {
     // Those who came meanwhile and find their facts now go to the next batch.
     let found = state.withLock { state -> [CheckCall] in
       state.read.append(ReadGroup(calls: calls, fill: fill))
-      guard let head = state.index.applied else { return [] }
-      let found = state.lacking.filter { state.index.found(for: $0, at: head) != nil }
+      guard !state.lacking.isEmpty else { return [] }
+      let found = index.withLock { index in
+        guard let head = index.applied else { return [CheckCall]() }
+        return state.lacking.filter { index.found(for: $0, at: head) != nil }
+      }
       if !found.isEmpty {
         state.lacking.removeAll { call in found.contains { $0 === call } }
       }
@@ -93,23 +96,22 @@ extension OrganizationChecker {
   /// - Returns: `nil` if it failed; the calls then have their answer.
   private func read(_ wanted: FactFill.Wanted, for calls: [CheckCall]) async -> FactFill? {
     do {
-      let (applied, survivors) = state.withLock {
-        ($0.index.applied, Set($0.index.unsettled.merges.keys))
+      let (applied, survivors) = index.withLock {
+        ($0.applied, Set($0.unsettled.merges.keys))
       }
       var wanted = wanted
       wanted.survivors = survivors
       let fill = try await store.read(organization) { [wanted] reader in
         try FactFill(wanted, after: applied, in: reader)
       }
-      let isReplaced = state.withLock { state in
-        guard state.stopped == nil else { return false }
-        state.index.install(fill)
+      let isReplaced = unlessStopped { index in
+        index.install(fill)
         return applied != nil && fill.isOfNewHistory
       }
-      if isReplaced { report(.historyReplaced(organization)) }
+      if isReplaced ?? false { report(.historyReplaced(organization)) }
       return fill
     } catch {
-      state.withLock { $0.index.abandonReading() }
+      index.withLock { $0.abandonReading() }
       failed(calls, error)
       return nil
     }

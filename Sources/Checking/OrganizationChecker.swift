@@ -9,7 +9,6 @@ internal import Synchronization
 /// log they are decided on for the next; there is no timer.
 final class OrganizationChecker: Sendable {
   struct State {
-    var index: FactIndex
     /// Questions for the next batch, in order of arrival.
     var arrived: [CheckCall] = []
     /// Questions whose facts have to be read first.
@@ -46,7 +45,10 @@ final class OrganizationChecker: Sendable {
   let deviation: Deviation
   let together: Checker.Together
   let report: @Sendable (CheckerReport) -> Void
-  let state: Mutex<State>
+  let state = Mutex(State())
+  /// Has a lock of its own: a batch is looked up in it for longer than an arrival should wait. Whoever
+  /// holds both has taken `state` first.
+  let index: Mutex<FactIndex>
 
   init(
     _ organization: OrganizationID, store: any ConsentStore, clock: any WallClock,
@@ -60,7 +62,7 @@ final class OrganizationChecker: Sendable {
     self.deviation = deviation
     self.together = together
     self.report = report
-    state = Mutex(State(index: Self.emptyIndex(options, deviation)))
+    index = Mutex(Self.emptyIndex(options, deviation))
   }
 
   func emptyIndex() -> FactIndex { Self.emptyIndex(options, deviation) }
@@ -73,7 +75,14 @@ final class OrganizationChecker: Sendable {
   }
 
   var indexed: (images: Int, position: UInt64) {
-    state.withLock { ($0.index.count, $0.index.applied?.position ?? 0) }
+    index.withLock { ($0.count, $0.applied?.position ?? 0) }
+  }
+
+  /// What fills the index. Once nothing is answered any more, nothing is kept either.
+  func unlessStopped<Result: Sendable>(_ body: (inout FactIndex) -> Result?) -> Result? {
+    state.withLock { state in
+      state.stopped == nil ? index.withLock { body(&$0) } : nil
+    }
   }
 
   func submit(_ call: CheckCall) {
@@ -135,7 +144,7 @@ final class OrganizationChecker: Sendable {
   /// Where questions are being answered, the next batch sees the change by itself.
   func lookAhead() {
     let looks = state.withLock { state in
-      state.looksAhead = !state.isBatching && state.index.applied != nil
+      state.looksAhead = !state.isBatching && index.withLock { $0.applied } != nil
       return state.looksAhead
     }
     if looks { wakeReader() }
@@ -145,7 +154,8 @@ final class OrganizationChecker: Sendable {
   func readFirst() async {
     await withCheckedContinuation { continuation in
       let waits = state.withLock { state in
-        guard state.index.applied == nil, state.stopped == nil, state.waitingForFirst == nil
+        guard state.stopped == nil, state.waitingForFirst == nil,
+          index.withLock({ $0.applied }) == nil
         else { return false }
         state.waitingForFirst = continuation
         return true
@@ -164,7 +174,7 @@ final class OrganizationChecker: Sendable {
         state.read = []
         state.ahead = []
         state.waitingForFirst = nil
-        state.index.reset()
+        index.withLock { $0.reset() }
       }
       return (
         state.arrived + state.lacking + state.read.flatMap(\.calls) + state.ahead.flatMap(\.calls),
@@ -189,7 +199,7 @@ final class OrganizationChecker: Sendable {
 
   /// The feed is of another history: what was taken on it is answered to nobody.
   func begin(anewFor calls: [CheckCall]) {
-    state.withLock { $0.index.reset() }
+    index.withLock { $0.reset() }
     report(.historyReplaced(organization))
     for call in calls {
       call.fail(StoreError.unavailable("the register was replaced by an older one; ask again"))
