@@ -141,10 +141,10 @@ internal import CLibpq
       ("TimeZone", "UTC"),
     ]
     if serverVersion >= 170_000 { settings.append(("transaction_timeout", "0")) }
-    for (name, value) in settings { try set(name, value) }
+    try set(settings)
     do throws(PostgresError) {
       let interval = configuration.clientCheckIntervalMilliseconds
-      try set("client_connection_check_interval", "\(interval)")
+      try set([("client_connection_check_interval", "\(interval)")])
     } catch {
       // Not every system can tell a server that its client is gone. The time limit on idle
       // transactions still holds there.
@@ -152,10 +152,16 @@ internal import CLibpq
     }
   }
 
-  private func set(_ name: String, _ value: String) throws(PostgresError) {
+  /// In one round trip.
+  private func set(_ settings: [(name: String, value: String)]) throws(PostgresError) {
     try execute(
-      PostgresStatement(name: "set_config", sql: "SELECT pg_catalog.set_config($1, $2, false)"),
-      PostgresParameters(name, value))
+      PostgresStatement(
+        name: "set_config",
+        sql: """
+          SELECT pg_catalog.set_config(name, value, false)
+          FROM unnest($1::text[], $2::text[]) AS setting (name, value)
+          """),
+      PostgresParameters(settings.map(\.name), settings.map(\.value)))
   }
 }
 
