@@ -58,12 +58,6 @@ public struct AccessFilter: Hashable, Sendable {
   }
 }
 
-extension LoggedAccess {
-  func isListed(before other: LoggedAccess) -> Bool {
-    (access.at, id.log, id.leaf) < (other.access.at, other.id.log, other.id.leaf)
-  }
-}
-
 extension AccessFilter {
   func matches(_ logged: LoggedAccess) -> Bool {
     let access = logged.access

@@ -131,6 +131,7 @@ final class MemoryView: FactWriter {
       var summary = LogSummary(
         id: log.id, epoch: log.epoch, size: log.tree.size, root: log.tree.root, recorded: now,
         hasEnded: false)
+      summary.kind = UInt8(clamping: log.kind.rawValue)
       summary.verifierKey = register.logSigner?.verifierKey
       if !log.signature.isEmpty {
         summary.signed = .init(size: log.tree.size, root: log.tree.root, signature: log.signature)

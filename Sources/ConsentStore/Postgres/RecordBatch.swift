@@ -69,12 +69,17 @@ struct RecordBatch<Content: LogItem>: Sendable {
   func insert(
     into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?
   ) throws {
-    if firstLeaf == 0 {
-      try pipeline.execute(
-        .startLog, organization, log, column(before.epoch), before.kind.rawValue,
-        signer?.verifierKey.text ?? "", recorded)
-    }
+    if firstLeaf == 0 { try start(into: &pipeline, recorded: recorded, signer: signer) }
     try pipeline.execute(.insertBatch, parameters(recorded: recorded))
+  }
+
+  /// The row of the log itself.
+  func start(
+    into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?
+  ) throws {
+    try pipeline.execute(
+      .startLog, organization, log, column(before.epoch), before.kind.rawValue,
+      signer?.verifierKey.text ?? "", recorded)
   }
 
   /// To be called once the row is committed, and not before.
