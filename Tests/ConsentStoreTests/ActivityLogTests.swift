@@ -1,5 +1,6 @@
 import ConsentCore
 import ConsentStore
+import EmbeddedPostgres
 import Postgres
 import ProofLog
 import Testing
@@ -183,7 +184,8 @@ import Testing
   }
 
   /// The reply of COMMIT is lost.
-  private func inDoubt(_ broken: BrokenActivity?) async throws -> (told: [DecisionID], listed: Int) {
+  private func inDoubt(_ broken: BrokenActivity?) async throws -> (told: [DecisionID], listed: Int)
+  {
     let database = try await TestDatabase.shared.value
     let proxy = try CuttingProxy(to: database.cluster.directory + "/run/.s.PGSQL.5432")
     let (store, organization) = try await Self.store(
@@ -207,7 +209,8 @@ import Testing
     let outcome = try await inDoubt(nil)
     #expect(outcome.listed == 3)
     // The log whose outcome was in doubt has ended.
-    #expect(outcome.told[0].log == outcome.told[1].log && outcome.told[2].log != outcome.told[0].log)
+    #expect(
+      outcome.told[0].log == outcome.told[1].log && outcome.told[2].log != outcome.told[0].log)
   }
 
   @Test func aBatchThatIsRepeatedInDoubtIsNoticed() async throws {

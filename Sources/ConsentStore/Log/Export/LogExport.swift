@@ -7,7 +7,7 @@ internal import ProofLog
 ///     "consentd log export 1\n"
 ///     frames, each a letter and its fields:
 ///       N  what the activity logs in the file name of others, before the first of them: organization
-///          (16), count (4); then each: log (16), size (8), root (32)
+///          (16), count (4); then each: log (16), size (8)
 ///       L  a log begins: epoch (8), length (2) and origin, length (2) and verifier key
 ///       B  a batch: first leaf (8), count (4), root (32), bytes (4) of records; then each record:
 ///          length (4), leaf hash (32), bytes

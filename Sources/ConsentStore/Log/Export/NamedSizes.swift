@@ -8,16 +8,15 @@ internal import ProofLog
 struct NamedSizes {
   typealias Sizes = [UInt64: TreeHash]
 
-  private(set) var announced: [ID<DecisionLog>: Sizes] = [:]
+  private var announced: [ID<DecisionLog>: Set<UInt64>] = [:]
   /// By records, which count; compared when the file ends.
   private var demanded: [ID<DecisionLog>: Sizes] = [:]
   private var found: [ID<DecisionLog>: Sizes] = [:]
   /// The end of each log that was read.
   private var ends: [ID<DecisionLog>: UInt64] = [:]
 
-  /// - Returns: `false` if another root was announced for the size.
-  mutating func announce(_ log: ID<DecisionLog>, size: UInt64, root: TreeHash) -> Bool {
-    announced[log, default: [:]].updateValue(root, forKey: size) ?? root == root
+  mutating func announce(_ log: ID<DecisionLog>, size: UInt64) {
+    announced[log, default: []].insert(size)
   }
 
   /// - Returns: `false` if another record gives it another root.
@@ -27,7 +26,7 @@ struct NamedSizes {
 
   /// To be told of each size of each log.
   mutating func reach(_ log: ID<DecisionLog>, size: UInt64, root: TreeHash) {
-    if announced[log]?[size] != nil { found[log, default: [:]][size] = root }
+    if announced[log]?.contains(size) == true { found[log, default: [:]][size] = root }
   }
 
   mutating func end(_ log: ID<DecisionLog>, size: UInt64, root: TreeHash) {

@@ -138,12 +138,9 @@ struct VerifierRun {
     self.organization = organization
     for _ in 0..<count {
       guard let log = try source.id(ID<DecisionLog>.self),
-        let size = try source.integer(UInt64.self),
-        let root = try source.take(TreeHash.byteCount).flatMap({ TreeHash($0) })
+        let size = try source.integer(UInt64.self)
       else { throw fault(.truncated, at: start) }
-      guard names.announce(log, size: size, root: root) else {
-        throw fault(.malformed, at: start)
-      }
+      names.announce(log, size: size)
     }
   }
 
