@@ -5,7 +5,7 @@ public import ConsentCore
 ///
 /// Every closure runs synchronously inside one transaction, on a thread of the store's own, and may
 /// run again if the transaction had to be repeated: it must have no effect but through its argument.
-public protocol ConsentStore: Sendable {
+public protocol ConsentStore: ActivityStore {
   /// Runs `body` on one repeatable-read snapshot of `organization`.
   func read<Result: Sendable>(
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result
@@ -54,30 +54,6 @@ public protocol ConsentStore: Sendable {
   func append(
     _ organization: OrganizationID, _ taken: TakenDecisions, if condition: AppendCondition
   ) async throws -> AppendOutcome
-
-  /// Logs reads of patient records.
-  ///
-  /// INVARIANT: returns only when the records are known to be committed. Whoever gets an error gives
-  /// no answer; what was logged of it may stand all the same, once.
-  /// - Returns: in the order of `accesses`, each with the head of the appending transaction, which
-  ///   may be later than the one that was read at.
-  /// - Throws: `StoreError`; `InvalidChange` if one is too long to be stored.
-  func log(_ accesses: [Access], of organization: OrganizationID) async throws -> [LoggedAccess]
-
-  /// Logged accesses in order of (instant, log, leaf), at most `limit`.
-  ///
-  /// An access is listed at its own instant, which may lie before that of one that was logged
-  /// earlier: a page after `cursor` shows what is later in this order, and not what has been logged
-  /// since below it. With `filter.until` some seconds in the past, pages are whole.
-  /// - Parameter cursor: the last of the page before.
-  /// - Throws: `InvalidChange` if `cursor` is no logged access.
-  func accesses(
-    of organization: OrganizationID, _ filter: AccessFilter, after cursor: DecisionID?, limit: Int
-  ) async throws -> [LoggedAccess]
-
-  /// Logs where the feed stands, if it moved since this node's activity log last told.
-  /// - Returns: whether a record was written.
-  func anchorFeed(of organization: OrganizationID) async throws -> Bool
 
   /// See `FactReader.countUses`; for a caller who wants nothing else.
   func countUses(
