@@ -5,7 +5,7 @@ public import ConsentCore
 ///
 /// Every closure runs synchronously inside one transaction, on a thread of the store's own, and may
 /// run again if the transaction had to be repeated: it must have no effect but through its argument.
-public protocol ConsentStore: Sendable {
+public protocol ConsentStore: ActivityStore {
   /// Runs `body` on one repeatable-read snapshot of `organization`.
   func read<Result: Sendable>(
     _ organization: OrganizationID, _ body: @Sendable @escaping (any FactReader) throws -> Result

@@ -17,6 +17,10 @@ public enum StopPoint: String, Sendable, CaseIterable {
   case checkInserted = "check.inserted"
   /// The records are durable, and nobody is answered.
   case checkCommitted = "check.committed"
+  /// What was read is on its way to the activity log, and not committed.
+  case activityInserted = "activity.inserted"
+  /// It is durable there, and nobody is answered.
+  case activityCommitted = "activity.committed"
   /// The organization's lock is held, and nothing is written.
   case writeLocked = "write.locked"
   /// State, events and reply are written, and not committed.

@@ -54,10 +54,13 @@ class Reader:
 
 
 def read(record):
-    """-> (organization, log, leaf), Entry"""
+    """-> (organization, log, leaf), Entry; no Entry for what is in an activity log"""
     r = Reader(record)
-    assert (r.number(1), r.number(1)) == (2, 1), "a record of another version or kind"
+    version, kind = r.number(1), r.number(1)
+    assert version == 2 and 1 <= kind <= 4, "a record of another version or kind"
     organization, log, leaf = uuid.UUID(bytes=r.take(16)), uuid.UUID(bytes=r.take(16)), r.number(8)
+    if kind != 1:
+        return (str(organization), str(log), leaf), None
     position, chain = r.number(8), r.take(32)
     r.take(8 + 8)  # known, position of the last change of facts
     r.text()  # caller
@@ -138,7 +141,8 @@ def read_all(rows, organization):
             place, entry = read(record)
             if place != (organization, log, leaf):
                 wrong.append(f"log {log} holds {place} at leaf {leaf}")
-            found[f"{log}:{leaf}"] = entry
+            if entry:
+                found[f"{log}:{leaf}"] = entry
             tree.append(record)
         if tree.root().hex() != root:
             wrong.append(f"log {log} has another root at size {tree.size}")

@@ -4,6 +4,8 @@ public import ProofLog
 /// The newest state of one log.
 public struct LogSummary: Hashable, Sendable {
   public var id: ID<DecisionLog>
+  /// 1: the decisions of a node's run; 2: those logged with one change; 3: an activity log.
+  public var kind: UInt8 = 1
   public var epoch: UInt64
   public var size: UInt64
   public var root: TreeHash

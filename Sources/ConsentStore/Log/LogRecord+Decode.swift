@@ -9,14 +9,11 @@ extension LogRecord {
   }
 
   private init(_ reader: inout CanonicalReader) throws(CanonicalReader.Malformed) {
-    guard try reader.byte() == Self.version, try reader.byte() == Self.kind else {
-      throw CanonicalReader.Malformed()
-    }
-    organization = try reader.id()
-    id = DecisionID(log: try reader.id(), leaf: try reader.integer())
-    head = FeedHead(
-      position: try reader.integer(), chain: Array(try reader.raw(32)),
-      known: try reader.instant(), factPosition: try reader.integer())
+    let header = try LogRecordHeader(&reader)
+    guard header.kind == Self.kind else { throw CanonicalReader.Malformed() }
+    organization = header.organization
+    id = header.id
+    head = header.head
     entry = try DecisionEntry(&reader)
   }
 }

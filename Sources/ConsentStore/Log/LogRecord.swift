@@ -19,7 +19,7 @@ public struct LogRecord: Hashable, Sendable {
 
   /// Version 1 was JSON of the entry alone.
   static let version: UInt8 = 2
-  /// The kind of record; other kinds may follow.
+  /// The kind of record; `Activity` has the others.
   static let kind: UInt8 = 1
   /// Version, kind, organization, log, leaf, position, chain, known, fact position.
   static let headerCount = 2 + 16 + 16 + 8 + 8 + 32 + 8 + 8
@@ -36,15 +36,7 @@ public struct LogRecord: Hashable, Sendable {
     to form: inout CanonicalBytes, entry: DecisionEntry, id: DecisionID, head: FeedHead,
     organization: OrganizationID
   ) {
-    form.append(byte: version)
-    form.append(byte: kind)
-    form.append(organization)
-    form.append(id.log)
-    form.append(id.leaf)
-    form.append(head.position)
-    form.append(raw: head.chain)
-    form.append(head.known.microseconds)
-    form.append(head.factPosition)
+    form.append(recordHeader: kind, id: id, head: head, organization: organization)
     form.append(entry: entry)
   }
 }

@@ -48,6 +48,8 @@ struct LogState: Sendable {
     case run = 1
     /// The decisions logged with one change.
     case change = 2
+    /// What was read by callers of one run of a node, and where other logs and the feed stood.
+    case activity = 3
   }
 
   var id: ID<DecisionLog>
@@ -67,9 +69,9 @@ struct LogState: Sendable {
   }
 
   /// A log of a node's run, told by its first half.
-  init(of run: NodeRun) {
+  init(of run: NodeRun, _ kind: Kind = .run) {
     var generator = SystemRandomNumberGenerator()
-    self.init(.run, id: ID(high: run.number, low: generator.next()))
+    self.init(kind, id: ID(high: run.number, low: generator.next()))
   }
 
   /// To be called once what was appended is committed, and not before: a root that may yet vanish

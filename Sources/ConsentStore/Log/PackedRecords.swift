@@ -9,8 +9,8 @@ struct PackedRecords: Sendable {
   private(set) var count = 0
 
   /// Encodes `items` as the next leaves of `state` and appends them to its tree.
-  init(
-    _ items: [DecisionBatch.Item], onto state: inout LogState, organization: OrganizationID
+  init<Item: LogItem>(
+    _ items: [Item], onto state: inout LogState, organization: OrganizationID
   ) throws {
     var form = CanonicalBytes(reserving: items.count * 384)
     for item in items {
@@ -19,10 +19,9 @@ struct PackedRecords: Sendable {
       }
       let id = DecisionID(log: state.id, leaf: state.nextLeaf)
       let start = form.beginSized()
-      LogRecord.append(
-        to: &form, entry: item.entry, id: id, head: item.head, organization: organization)
+      item.append(to: &form, id: id, organization: organization)
       guard form.endSized(start), state.tree.append(.leaf(form.bytes[(start + 4)...])) else {
-        throw InvalidChange("a decision record or its log is too long to be stored")
+        throw InvalidChange("a record of a log or the log is too long to be stored")
       }
     }
     bytes = form.bytes

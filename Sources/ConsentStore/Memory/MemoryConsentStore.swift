@@ -108,6 +108,18 @@ public final class MemoryConsentStore: ConsentStore {
 
   public func close() async {}
 
+  /// Keeps what `body` made of the register unless it throws.
+  func change<Result>(
+    _ organization: OrganizationID, _ body: (inout MemoryRegister, Instant) throws -> Result
+  ) throws -> Result {
+    try registers.withLock { registers in
+      guard var register = registers[organization] else { throw StoreError.unknownOrganization }
+      let result = try body(&register, max(clock.now(), register.head.known))
+      registers[organization] = register
+      return result
+    }
+  }
+
   private func register(of organization: OrganizationID) throws -> MemoryRegister {
     guard let register = registers.withLock({ $0[organization] }) else {
       throw StoreError.unknownOrganization

@@ -33,6 +33,10 @@ struct MemoryRegister: Sendable {
   var disclosures: [Disclosure] = []
   var log: LogState
   var logSigner: LogSigner?
+  var activity: LogState
+  var activities: [LoggedActivity] = []
+  /// How far the activity log has told of the feed.
+  var anchored: UInt64 = 0
 
   enum VersionKey: Hashable {
     case patient(PatientID, Int)
@@ -60,7 +64,9 @@ struct MemoryRegister: Sendable {
   init(settings: OrganizationSettings, logSigner: LogSigner?) {
     self.settings = settings
     self.logSigner = logSigner
-    log = LogState(of: NodeRun())
+    let run = NodeRun()
+    log = LogState(of: run)
+    activity = LogState(of: run, .activity)
   }
 
   func head(at position: UInt64) -> FeedHead? {

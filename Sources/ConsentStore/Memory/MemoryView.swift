@@ -126,21 +126,27 @@ final class MemoryView: FactWriter {
   }
 
   func logs(_ selection: LogSelection) throws -> [LogSummary] {
-    let log = register.log
-    guard log.tree.size > 0 else { return [] }
-    if case .one(let id) = selection, id != log.id { return [] }
-    var summary = LogSummary(
-      id: log.id, epoch: log.epoch, size: log.tree.size, root: log.tree.root, recorded: now,
-      hasEnded: false)
-    summary.verifierKey = register.logSigner?.verifierKey
-    if !log.signature.isEmpty {
-      summary.signed = .init(size: log.tree.size, root: log.tree.root, signature: log.signature)
-    }
-    return [summary]
+    [register.log, register.activity].filter { $0.tree.size > 0 }.compactMap { log -> LogSummary? in
+      if case .one(let id) = selection, id != log.id { return nil }
+      var summary = LogSummary(
+        id: log.id, epoch: log.epoch, size: log.tree.size, root: log.tree.root, recorded: now,
+        hasEnded: false)
+      summary.kind = UInt8(clamping: log.kind.rawValue)
+      summary.verifierKey = register.logSigner?.verifierKey
+      if !log.signature.isEmpty {
+        summary.signed = .init(size: log.tree.size, root: log.tree.root, signature: log.signature)
+      }
+      return summary
+    }.sorted { $0.id < $1.id }
   }
 
   func logRecord(_ id: DecisionID) throws -> [UInt8]? {
-    try decision(id).map {
+    if let activity = register.activities.first(where: { $0.id == id }) {
+      return ActivityRecord(
+        organization: organization.id, id: id, head: activity.head, activity: activity.activity
+      ).bytes
+    }
+    return try decision(id).map {
       LogRecord(organization: organization.id, id: id, head: $0.head, entry: $0.entry).bytes
     }
   }

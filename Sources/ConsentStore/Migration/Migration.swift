@@ -31,5 +31,6 @@ public struct Migration: Sendable, Hashable {
       version: 11, name: "log_compression", sql: PackageResources._011_log_compression_sql),
     Migration(version: 12, name: "decision_runs", sql: PackageResources._012_decision_runs_sql),
     Migration(version: 13, name: "closed_logs", sql: PackageResources._013_closed_logs_sql),
+    Migration(version: 14, name: "activity_logs", sql: PackageResources._014_activity_logs_sql),
   ]
 }

@@ -14,8 +14,8 @@ final class DecisionRunner: Sendable {
     /// The last head seen: a feed that went back, even if it grew past again, ends the log.
     var seen = FeedHead.empty
 
-    init(of run: NodeRun, seen: FeedHead = .empty) {
-      state = LogState(of: run)
+    init(of run: NodeRun, _ kind: LogState.Kind = .run, seen: FeedHead = .empty) {
+      state = LogState(of: run, kind)
       self.seen = seen
     }
   }
@@ -129,13 +129,9 @@ final class DecisionRunner: Sendable {
 
   private func followHead(_ head: FeedHead, _ connection: PostgresConnection) throws {
     let seen = log.withLock { $0.seen }
-    var isSameHistory = seen.position == head.position && seen.chain == head.chain
-    if !isSameHistory, seen.position > 0 {
-      let row = try connection.execute(.headAt, organization, column(seen.position)).first
-      isSameHistory = try row.map { try $0.get(1, as: [UInt8].self) == seen.chain } ?? false
-    }
+    let isHeld = try head.follows(seen, of: organization, connection)
     log.withLock { log in
-      if !isSameHistory, seen.position > 0 { log = Log(of: keys.run) }
+      if !isHeld { log = Log(of: keys.run) }
       log.seen = head
     }
   }
@@ -199,11 +195,8 @@ final class DecisionRunner: Sendable {
     }
   }
 
-  /// Finds out, behind the row that the batch itself wrote, whether it stands.
-  ///
-  /// Inserting the same row waits for a transaction that still holds it. If the row becomes ours,
-  /// the batch can never stand any more; if it is the batch's, the batch stands, and the answers
-  /// leave after this transaction, which wrote too, has committed. Either way the log ends here.
+  /// Answers once it is known whether the batch stands (`RecordBatch.claim`). Either way the log
+  /// ends here.
   func resolve(
     _ batch: DecisionBatch, lanes: PostgresLanes,
     _ resolved: @escaping @Sendable (Outcome) -> Void
@@ -211,7 +204,7 @@ final class DecisionRunner: Sendable {
     endLog()
     lanes.submit { [self] connection in
       do {
-        guard try claim(batch, connection.get()) else {
+        guard try batch.claim(at: clock.now(), connection.get()) else {
           throw StoreError.unavailable("the decision was not recorded; ask again")
         }
         resolved(.success(advance(past: batch)))
@@ -222,38 +215,4 @@ final class DecisionRunner: Sendable {
       }
     }
   }
-
-  private func claim(_ batch: DecisionBatch, _ connection: PostgresConnection) throws -> Bool {
-    try connection.transaction(isolation: .readCommitted) { connection in
-      let claim: ID<Record> = PostgresConsentStore.randomID()
-      let results = try connection.pipeline { pipeline in
-        _ = try TransactionEntry.enter(&pipeline, organization)
-        try batch.before.claimNextLeaf(
-          as: claim, organization, head: batch.head, at: clock.now(), in: &pipeline)
-        try pipeline.execute(.batchID, organization, batch.log, column(batch.firstLeaf))
-      }
-      try TransactionEntry.checkEntered(results.result(0))
-      _ = try results.result(1)
-      let stands = try results.result(2).single().get(0, as: PostgresUUID.self) == batch.id
-      try connection.execute(
-        .putClaim, organization, batch.log, column(batch.firstLeaf), claim, stands, clock.now())
-      return stands
-    }
-  }
-}
-
-extension PostgresStatement {
-  fileprivate static let batchID = PostgresStatement(
-    name: "proof_log_batch_id",
-    sql: """
-      SELECT batch_id FROM proof_log_batch
-      WHERE organization_id = $1 AND log_id = $2 AND first_leaf = $3
-      """)
-  fileprivate static let putClaim = PostgresStatement(
-    name: "put_decision_log_claim",
-    sql: """
-      INSERT INTO decision_log_claim
-        (organization_id, log_id, first_leaf, claim_id, stands, claimed)
-      VALUES ($1, $2, $3, $4, $5, $6)
-      """)
 }

@@ -12,7 +12,7 @@ extension LogState {
     _ organization: OrganizationID, head: FeedHead, at instant: Instant,
     _ connection: PostgresConnection
   ) throws {
-    guard tree.size > 0, kind == .run || !signature.isEmpty else { return }
+    guard tree.size > 0, kind != .change || !signature.isEmpty else { return }
     try connection.transaction(isolation: .readCommitted) { connection in
       let claim: ID<Record> = PostgresConsentStore.randomID()
       let results = try connection.pipeline { pipeline in

@@ -1,93 +1,65 @@
 internal import ConsentCore
 internal import Postgres
-internal import ProofLog
 
-/// One row of `proof_log_batch` as it is read.
-struct PackedBatch {
-  var log: ID<DecisionLog>
-  var firstLeaf: UInt64
-  var count: Int
-  var receipt: LogReceipt
-  var decidedFrom: Instant
-  private var records: [UInt8]
+/// What is listed in order of (instant, log, leaf).
+protocol ListedItem {
+  var id: DecisionID { get }
+  var listedAt: Instant { get }
+}
 
-  /// Columns as in `PostgresStatement.packedColumns`.
-  init(_ row: PostgresRow) throws {
-    let (log, _, count, _, root, records, decidedFrom) = try row.decode(
-      ID<DecisionLog>.self, Int64.self, Int32.self, Int64.self, [UInt8].self, [UInt8].self,
-      Instant.self)
-    self.log = log
-    self.count = Int(count)
-    self.decidedFrom = decidedFrom
-    self.records = records
-    firstLeaf = try row.unsigned(1)
-    guard let root = TreeHash(root) else { throw StoreError.unreadable("the root of a log") }
-    receipt = LogReceipt(
-      treeSize: firstLeaf + UInt64(clamping: self.count), root: root, epoch: try row.unsigned(3))
-  }
-
-  /// The exact bytes of each record, in the order of the leaves.
-  func split() throws -> [ArraySlice<UInt8>] {
-    guard let records = PackedRecords.split(records, count: count) else {
-      throw StoreError.unreadable("the records of a batch of decisions")
-    }
-    return records
-  }
-
-  func decisions() throws -> [LoggedDecision] {
-    try split().enumerated().map { offset, bytes in
-      let id = DecisionID(log: log, leaf: firstLeaf + UInt64(offset))
-      guard let record = LogRecord(bytes), record.id == id else {
-        throw StoreError.unreadable("a decision record")
-      }
-      return LoggedDecision(id: id, entry: record.entry, head: record.head, receipt: receipt)
-    }
+extension ListedItem {
+  func isListed(before other: Self) -> Bool {
+    (listedAt, id.log, id.leaf) < (other.listedAt, other.id.log, other.id.leaf)
   }
 }
 
-/// The packed decisions that match a filter, in order of (instant, log, leaf).
+extension LoggedDecision: ListedItem {
+  var listedAt: Instant { entry.decision.at }
+}
+
+extension LoggedAccess: ListedItem {
+  var listedAt: Instant { access.at }
+}
+
+/// What packed batches hold, in order of (instant, log, leaf).
 ///
-/// Batches are read in order of their earliest instant; a decision is handed out once no batch
-/// still unread can begin before it. In memory is a page and what of earlier ones reaches into it.
-struct PackedDecisions: DecisionStream {
-  enum Scope {
-    case everything
-    /// Only batches that are not looked up; none of them begins before the instant.
-    case notLookedUp(from: Instant)
+/// Batches are read in order of their earliest instant; an item is handed out once no batch still
+/// unread can begin before it. In memory is a page and what of earlier ones reaches into it.
+struct PackedStream<Item: ListedItem> {
+  /// Which batches, and what of them.
+  struct Source {
+    var batches: PostgresStatement
+    /// Those that reach into the period's first second.
+    var longBatches: PostgresStatement
+    var from: Instant?
+    /// Exclusive.
+    var until: Instant?
+    var positionFrom: UInt64?
+    /// No batch that begins earlier is read, except long ones.
+    var start: Instant
+    var read: (PackedBatch) throws -> [Item]
   }
 
   private let connection: PostgresConnection
   private let organization: OrganizationID
-  private let filter: DecisionFilter
-  private let isWhole: Bool
-  private var waiting: [LoggedDecision] = []
+  private let source: Source
+  private var waiting: [Item] = []
   private var next = 0
   private var after: (from: Instant, log: ID<DecisionLog>, leaf: Int64)
   /// Nothing unread is earlier; `nil` before the first page.
   private var readUntil: Instant?
   private var isComplete = false
 
-  init(
-    _ connection: PostgresConnection, _ organization: OrganizationID, _ filter: DecisionFilter,
-    _ scope: Scope = .everything
-  ) {
+  init(_ connection: PostgresConnection, _ organization: OrganizationID, _ source: Source) {
     self.connection = connection
     self.organization = organization
-    self.filter = filter
-    var start =
-      filter.from?.adding(microseconds: -DecisionBatch.longMicroseconds) ?? .distantPast
-    switch scope {
-    case .everything: isWhole = true
-    case .notLookedUp(let from):
-      isWhole = false
-      start = max(start, from)
-    }
-    after = (start, ID(high: 0, low: 0), -1)
+    self.source = source
+    after = (source.start, ID(high: 0, low: 0), -1)
   }
 
-  mutating func pop() throws -> LoggedDecision? {
+  mutating func pop() throws -> Item? {
     while !isComplete {
-      if let readUntil, next < waiting.count, waiting[next].entry.decision.at < readUntil { break }
+      if let readUntil, next < waiting.count, waiting[next].listedAt < readUntil { break }
       try readPage()
     }
     guard next < waiting.count else { return nil }
@@ -98,50 +70,87 @@ struct PackedDecisions: DecisionStream {
   private mutating func readPage() throws {
     waiting.removeFirst(next)
     next = 0
-    if readUntil == nil, let from = filter.from {
-      let long = try connection.execute(
-        isWhole ? .longBatches : .longBatchesNotLookedUp, organization, from, after.from)
-      for row in long.rows { try take(PackedBatch(row)) }
+    if readUntil == nil, let from = source.from {
+      let long = try connection.execute(source.longBatches, organization, from, after.from)
+      for row in long.rows { waiting += try source.read(PackedBatch(row)) }
     }
     let page = try connection.execute(
-      isWhole ? .packedBatches : .packedBatchesNotLookedUp, organization, after.from, after.log,
-      after.leaf, filter.until,
-      filter.positionFrom.map { try column($0) } ?? 0)
+      source.batches, organization, after.from, after.log, after.leaf, source.until,
+      source.positionFrom.map { try column($0) } ?? 0)
     for row in page.rows {
       let batch = try PackedBatch(row)
       after = (batch.decidedFrom, batch.log, try column(batch.firstLeaf))
-      try take(batch)
+      waiting += try source.read(batch)
     }
     readUntil = after.from
     isComplete = page.rowCount == 0
     waiting.sort { $0.isListed(before: $1) }
   }
+}
 
-  private mutating func take(_ batch: PackedBatch) throws {
-    waiting += try batch.decisions().filter(filter.matches)
+/// The packed decisions that match a filter.
+struct PackedDecisions: DecisionStream {
+  enum Scope {
+    case everything
+    /// Only batches that are not looked up; none of them begins before the instant.
+    case notLookedUp(from: Instant)
+  }
+
+  private var stream: PackedStream<LoggedDecision>
+
+  init(
+    _ connection: PostgresConnection, _ organization: OrganizationID, _ filter: DecisionFilter,
+    _ scope: Scope = .everything
+  ) {
+    var source = PackedStream<LoggedDecision>.Source(
+      batches: .packedBatches, longBatches: .longBatches, from: filter.from, until: filter.until,
+      positionFrom: filter.positionFrom, start: .beforeLong(filter.from)
+    ) { try $0.decisions().filter(filter.matches) }
+    if case .notLookedUp(let from) = scope {
+      source.batches = .packedBatchesNotLookedUp
+      source.longBatches = .longBatchesNotLookedUp
+      source.start = max(source.start, from)
+    }
+    stream = PackedStream(connection, organization, source)
+  }
+
+  mutating func pop() throws -> LoggedDecision? { try stream.pop() }
+}
+
+extension PackedStream<LoggedAccess> {
+  /// The accesses that match a filter: every batch of the activity logs in the period is read.
+  init(
+    accesses connection: PostgresConnection, _ organization: OrganizationID, _ filter: AccessFilter
+  ) {
+    self.init(
+      connection, organization,
+      Source(
+        batches: .activityBatches, longBatches: .longActivityBatches, from: filter.from,
+        until: filter.until, positionFrom: nil, start: .beforeLong(filter.from)
+      ) { try $0.activities().compactMap(\.access).filter(filter.matches) })
   }
 }
 
-extension LoggedDecision {
-  func isListed(before other: LoggedDecision) -> Bool {
-    (entry.decision.at, id.log, id.leaf)
-      < (other.entry.decision.at, other.id.log, other.id.leaf)
+extension Instant {
+  /// Where batches that are not long and reach into a period begin at the earliest.
+  fileprivate static func beforeLong(_ from: Instant?) -> Instant {
+    from?.adding(microseconds: -DecisionBatch.longMicroseconds) ?? .distantPast
   }
 }
 
 extension PostgresStatement {
-  static let packedColumns = """
-    SELECT log_id, first_leaf, count, epoch, root, records, decided_from
-    FROM proof_log_batch
-    """
   fileprivate static let packedBatches = PostgresStatement(
-    name: "packed_batches", sql: packedBatches(where: ""))
+    name: "packed_batches", sql: packedBatches(where: "AND NOT is_activity"))
   fileprivate static let packedBatchesNotLookedUp = PostgresStatement(
     name: "packed_batches_not_looked_up", sql: packedBatches(where: beyondProgress))
   fileprivate static let longBatches = PostgresStatement(
-    name: "long_batches", sql: longBatches(where: ""))
+    name: "long_batches", sql: longBatches(where: "AND NOT is_activity"))
   fileprivate static let longBatchesNotLookedUp = PostgresStatement(
     name: "long_batches_not_looked_up", sql: longBatches(where: beyondProgress))
+  fileprivate static let activityBatches = PostgresStatement(
+    name: "activity_batches", sql: packedBatches(where: "AND is_activity"))
+  fileprivate static let longActivityBatches = PostgresStatement(
+    name: "long_activity_batches", sql: longBatches(where: "AND is_activity"))
 
   /// At least one row, then as many more as stay within 4 MB and 500 rows; each looked up by its key,
   /// whatever the tables were thought to hold when this was planned.
@@ -180,7 +189,7 @@ extension PostgresStatement {
   }
 
   private static let beyondProgress = """
-    AND EXISTS (
+    AND NOT is_activity AND EXISTS (
       SELECT FROM decision_lookup_progress p
       WHERE p.organization_id = $1 AND p.log_id = proof_log_batch.log_id
         AND p.leaves <= proof_log_batch.first_leaf)

@@ -122,7 +122,7 @@ extension PostgresConsentStore: LogCloser {
       }
       for bytes in batch.records {
         let id = DecisionID(log: log.id, leaf: tree.size)
-        guard LogRecord.isPlaced(bytes, organization: organization, id),
+        guard LogRecord.placedKind(bytes, organization: organization, id) != nil,
           tree.append(.leaf(bytes))
         else { throw StoreError.unreadable("a record of a log is of another place") }
       }
@@ -151,7 +151,7 @@ extension PostgresStatement {
       JOIN proof_log l ON l.organization_id = p.organization_id AND l.log_id = p.log_id
       CROSS JOIN LATERAL (
         SELECT substr(replace(p.log_id::text, '-', ''), 1, 16) AS run OFFSET 0) writer
-      WHERE p.organization_id = $1 AND NOT p.is_whole AND l.kind = 1 AND writer.run <> $2
+      WHERE p.organization_id = $1 AND NOT p.is_whole AND l.kind <> 2 AND writer.run <> $2
         AND ($3 OR NOT EXISTS (
           SELECT FROM pg_catalog.pg_stat_activity a
           WHERE a.datname = pg_catalog.current_database()

@@ -68,6 +68,8 @@ struct LookupExtension {
     var tree: MerkleTree
     /// Nothing follows what can be seen of it.
     var isOfOneChange: Bool
+    /// It holds no decisions: only its tree is followed.
+    var isActivity: Bool
   }
 
   func run(_ connection: PostgresConnection) throws -> Int {
@@ -80,10 +82,12 @@ struct LookupExtension {
       try TransactionEntry.checkEntered(results.result(0))
       _ = try results.result(1)
       let claims = try results.result(2).rows.map { row in
-        Claim(
+        let kind: Int16 = try row.get(3)
+        return Claim(
           log: try row.get(0),
           tree: try MerkleTree(size: row.unsigned(1), frontier: row.get(2, as: [UInt8].self)),
-          isOfOneChange: try row.get(3, as: Int16.self) == LogState.Kind.change.rawValue)
+          isOfOneChange: kind == LogState.Kind.change.rawValue,
+          isActivity: kind == LogState.Kind.activity.rawValue)
       }
       guard !claims.isEmpty else { return 0 }
       return try extend(claims, connection)
@@ -97,7 +101,8 @@ struct LookupExtension {
     var hasEnded = false
     var subtrees: [Subtree] = []
 
-    var decisions: Int { Int(clamping: tree.size - claim.tree.size) }
+    var leaves: Int { Int(clamping: tree.size - claim.tree.size) }
+    var decisions: Int { claim.isActivity ? 0 : leaves }
   }
 
   private struct Subtree {
@@ -159,7 +164,7 @@ struct LookupExtension {
   ) throws -> Step {
     var step = Step(claim: claim, tree: claim.tree)
     step.hasEnded = claim.isOfOneChange
-    gathering.begin(claim.log, at: claim.tree.size)
+    if !claim.isActivity { gathering.begin(claim.log, at: claim.tree.size) }
     var mayFollow = true
     while mayFollow {
       let page = try connection.execute(
@@ -173,7 +178,7 @@ struct LookupExtension {
           return step
         }
         bytes += try take(batch, &step, &gathering)
-        if step.decisions >= most { return step }
+        if step.leaves >= most { return step }
       }
       mayFollow = bytes >= lookupPageBytes || page.rowCount == lookupPageSize
     }
@@ -194,10 +199,15 @@ struct LookupExtension {
     for record in records {
       keys.removeAll(keepingCapacity: true)
       let id = DecisionID(log: batch.log, leaf: step.tree.size)
-      guard let fields = LogRecordFields(record.span, keys: &keys), fields.id == id else {
-        throw StoreError.unreadable("a decision record")
+      if step.claim.isActivity {
+        guard LogRecord.placedKind(record, organization: organization, id).map({ $0 > 1 }) == true
+        else { throw StoreError.unreadable("a record of an activity log") }
+      } else {
+        guard let fields = LogRecordFields(record.span, keys: &keys), fields.id == id else {
+          throw StoreError.unreadable("a decision record")
+        }
+        gathering.add(fields, options.isBroken(.knowsFirstKeyOnly) ? Array(keys.prefix(1)) : keys)
       }
-      gathering.add(fields, options.isBroken(.knowsFirstKeyOnly) ? Array(keys.prefix(1)) : keys)
       step.tree.append(.leaf(record)) { level, number, root in
         guard level >= SubtreeRoots.lowest, let number = Int64(exactly: number) else { return }
         step.subtrees.append(
@@ -205,7 +215,9 @@ struct LookupExtension {
             log: batch.log, level: Int16(truncatingIfNeeded: level), number: number, root: root))
       }
     }
-    gathering.endBatch(first: batch.firstLeaf, lengths: records.map(\.count))
+    if !step.claim.isActivity {
+      gathering.endBatch(first: batch.firstLeaf, lengths: records.map(\.count))
+    }
     guard step.tree.root == batch.receipt.root else {
       throw StoreError.unreadable(
         "the records of log \(batch.log) up to leaf \(step.tree.size) do not give its root")
@@ -263,9 +275,12 @@ extension PostgresStatement {
   fileprivate static let lookupBacklog = PostgresStatement(
     name: "lookup_backlog",
     sql: """
-      SELECT p.organization_id, sum(GREATEST(last.leaves - p.leaves, 0))::bigint,
-        min(next.recorded) FILTER (WHERE next.count > 0), bool_or(next.count IS NOT NULL)
+      SELECT p.organization_id,
+        COALESCE(sum(GREATEST(last.leaves - p.leaves, 0)) FILTER (WHERE l.kind <> 3), 0)::bigint,
+        min(next.recorded) FILTER (WHERE next.count > 0 AND l.kind <> 3),
+        bool_or(next.count IS NOT NULL)
       FROM decision_lookup_progress p
+      JOIN proof_log l ON l.organization_id = p.organization_id AND l.log_id = p.log_id
       CROSS JOIN LATERAL (
         SELECT first_leaf + count AS leaves FROM proof_log_batch
         WHERE organization_id = p.organization_id AND log_id = p.log_id

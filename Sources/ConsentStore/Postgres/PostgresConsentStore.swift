@@ -34,6 +34,7 @@ public final class PostgresConsentStore: ConsentStore {
       var brokenWrites: BrokenWrites?
       var brokenLookup: BrokenLookup?
       var brokenClosing: BrokenClosing?
+      var brokenActivity: BrokenActivity?
       /// Called at each of the places; what it throws ends the work there.
       var reachesLookup: (@Sendable (LookupPoint) throws -> Void)?
     #endif
@@ -75,6 +76,7 @@ public final class PostgresConsentStore: ConsentStore {
   /// Of its own too: the look-up of decisions waits for nobody's reads, and holds up nobody's.
   let lookups: PostgresLane
   let deciders: DecisionBatchers
+  let activities: ActivityBatchers
   private let configuration: PostgresConfiguration
   /// The connections that read whole registers now.
   private let wholes = Mutex<[ObjectIdentifier: PostgresLane]>([:])
@@ -129,6 +131,9 @@ public final class PostgresConsentStore: ConsentStore {
       lanes: PostgresLanes(
         configuration, count: max(1, options.decisionLanes), queueLimit: 4_096),
       clock: clock, keys: keys, queueLimit: options.decisionQueueLimit)
+    activities = ActivityBatchers(
+      lanes: PostgresLanes(configuration, count: 1, queueLimit: 4_096), clock: clock, keys: keys,
+      options: options)
   }
 
   public func read<Result: Sendable>(
@@ -244,6 +249,7 @@ public final class PostgresConsentStore: ConsentStore {
     probes.stopReads()
     lookups.stopReads()
     for lane in wholes.withLock({ Array($0.values) }) { lane.stopReads() }
+    await activities.close()
     await deciders.close()
     await writers.close()
     await writes.close()

@@ -39,6 +39,7 @@ extension PostgresView {
       return try connection.execute(.decision, self.id, id.log, leaf).first
         .map { try LoggedDecision($0) }
     }
+    guard !batch.isActivity else { return nil }
     guard var found = try batch.decisions().first(where: { $0.id == id }) else { return nil }
     found.receipt?.signature = try signature(of: batch)
     return found
@@ -213,7 +214,7 @@ extension PostgresStatement {
         FROM (
           SELECT decided_from, octet_length(records) AS bytes FROM proof_log_batch
           WHERE organization_id = p.organization_id AND log_id = p.log_id
-            AND first_leaf >= p.leaves AND count > 0
+            AND first_leaf >= p.leaves AND count > 0 AND NOT is_activity
           ORDER BY first_leaf OFFSET 0) batch) rest
       WHERE p.organization_id = $1 AND NOT p.is_whole
       """)

@@ -12,6 +12,7 @@ extension PostgresView {
       var summary = LogSummary(
         id: log, epoch: try row.unsigned(4), size: try row.unsigned(5), root: root,
         recorded: recorded, hasEnded: hasEnded)
+      summary.kind = UInt8(clamping: try row.get(15, as: Int16.self))
       summary.verifierKey = VerifierKey(text: try row.get(6, as: String.self))
       let signature: [UInt8] = try row.get(7)
       summary.closing = try LogClosing(row, from: 10)
@@ -102,7 +103,7 @@ extension PostgresStatement {
       SELECT l.log_id, b.root, b.recorded, l.kind = 2 OR b.count = 0, b.epoch,
         b.first_leaf + b.count, l.verifier_key, COALESCE(signed.signature, ''),
         COALESCE(signed.size, 0), COALESCE(signed.root, ''),
-        c.size, c.root, c.own_size, c.verifier_key, c.signature
+        c.size, c.root, c.own_size, c.verifier_key, c.signature, l.kind
       FROM proof_log l
       CROSS JOIN LATERAL (
         SELECT root, recorded, count, epoch, first_leaf FROM proof_log_batch
@@ -129,7 +130,7 @@ extension PostgresStatement {
       LEFT JOIN proof_log_closing c
         ON c.organization_id = l.organization_id AND c.log_id = l.log_id
       WHERE l.organization_id = $1
-        AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind = 1 AND b.count > 0)
+        AND (l.log_id = $2 OR $3 OR $2::uuid IS NULL AND l.kind <> 2 AND b.count > 0)
       ORDER BY l.log_id
       """)
   fileprivate static let lookedUpLeaves = PostgresStatement(

@@ -66,6 +66,18 @@ struct TransactionEntry {
   }
 }
 
+extension FeedHead {
+  /// Whether the feed that ends here still holds `seen`: false after a restored backup, or a
+  /// fail-over that lost changes.
+  func follows(
+    _ seen: FeedHead, of organization: OrganizationID, _ connection: PostgresConnection
+  ) throws -> Bool {
+    if seen.position == 0 || seen.position == position && seen.chain == chain { return true }
+    let row = try connection.execute(.headAt, organization, column(seen.position)).first
+    return try row.map { try $0.get(1, as: [UInt8].self) == seen.chain } ?? false
+  }
+}
+
 extension PostgresStatement {
   static let enter = PostgresStatement(
     name: "enter",

@@ -18,6 +18,11 @@ struct VerifyLogCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Checkpoints kept elsewhere, signed by a given key; may be repeated.", valueName: "file"))
   var checkpoint: [String] = []
+  @Flag(
+    help: """
+      The file is of one log, or of some: logs that an activity log in it names may be missing.
+      """)
+  var part = false
   @Flag(help: "Print JSON instead of text.") var json = false
 
   func run() async throws {
@@ -27,7 +32,7 @@ struct VerifyLogCommand: AsyncParsableCommand {
       let reader = try PieceReader(file)
       let logs: [LogVerifier.Log]
       do {
-        logs = try LogVerifier(keys: keys, checkpoints: checkpoints)
+        logs = try LogVerifier(keys: keys, checkpoints: checkpoints, isOfPart: part)
           .verify(reader.next) { done, _ in ByteProgress.show("verified", done, of: reader.size) }
       } catch let fault as LogVerifier.Fault {
         throw Refuted(Self.words(fault))
@@ -95,6 +100,9 @@ struct VerifyLogCommand: AsyncParsableCommand {
     case .unknownKey: "signed with a key that was not given"
     case .rolledBack: "shorter than a checkpoint kept elsewhere"
     case .forked: "another history than a checkpoint kept elsewhere"
+    case .dropped: "a log that an activity log names is not in the file"
+    case .cut: "shorter than an activity log says that it was"
+    case .replaced: "another history than an activity log tells of"
     }
   }
 }

@@ -73,6 +73,20 @@ final class HookedStore: ConsentStore {
     return try await base.decide(organization, body)
   }
 
+  func log(_ accesses: [Access], of organization: OrganizationID) async throws -> [LoggedAccess] {
+    try await base.log(accesses, of: organization)
+  }
+
+  func accesses(
+    of organization: OrganizationID, _ filter: AccessFilter, after cursor: DecisionID?, limit: Int
+  ) async throws -> [LoggedAccess] {
+    try await base.accesses(of: organization, filter, after: cursor, limit: limit)
+  }
+
+  func anchorFeed(of organization: OrganizationID) async throws -> Bool {
+    try await base.anchorFeed(of: organization)
+  }
+
   func organizations() async throws -> [OrganizationSettings] { try await base.organizations() }
   func createOrganization(_ settings: OrganizationSettings) async throws {
     try await base.createOrganization(settings)

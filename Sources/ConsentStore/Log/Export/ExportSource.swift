@@ -37,6 +37,13 @@ struct ExportSource {
     try take(Value.bitWidth / 8)?.reduce(0) { $0 << 8 | Value(truncatingIfNeeded: $1) }
   }
 
+  mutating func id<Subject>(_ type: ID<Subject>.Type) throws -> ID<Subject>? {
+    guard let high = try integer(UInt64.self), let low = try integer(UInt64.self) else {
+      return nil
+    }
+    return ID(high: high, low: low)
+  }
+
   mutating func shortText() throws -> String? {
     guard let count = try integer(UInt16.self), let bytes = try take(Int(count)) else { return nil }
     return String(validating: bytes, as: UTF8.self)

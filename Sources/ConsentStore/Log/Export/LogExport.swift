@@ -6,6 +6,8 @@ internal import ProofLog
 ///
 ///     "consentd log export 1\n"
 ///     frames, each a letter and its fields:
+///       N  what the activity logs in the file name of others, before the first of them: organization
+///          (16), count (4); then each: log (16), size (8)
 ///       L  a log begins: epoch (8), length (2) and origin, length (2) and verifier key
 ///       B  a batch: first leaf (8), count (4), root (32), bytes (4) of records; then each record:
 ///          length (4), leaf hash (32), bytes
@@ -18,6 +20,7 @@ public enum LogExport {
   static let magic = Array("consentd log export 1\n".utf8)
 
   enum Frame {
+    static let named = UInt8(ascii: "N")
     static let log = UInt8(ascii: "L")
     static let batch = UInt8(ascii: "B")
     static let signature = UInt8(ascii: "S")
@@ -37,6 +40,8 @@ public enum LogExport {
     var leaves: UInt64 = 0
     let logs = try reader.logs(selection)
     try write(magic)
+    let named = try NamedLogs(of: logs.filter { $0.kind == 3 }, in: reader)
+    if !named.isEmpty { try write(named.frame(of: organization)) }
     for log in logs {
       var head = CanonicalBytes()
       head.append(byte: Frame.log)

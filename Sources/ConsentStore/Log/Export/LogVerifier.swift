@@ -25,6 +25,8 @@ public struct LogVerifier {
       case unknownKey
       /// Against a checkpoint from elsewhere: the log is shorter than it was, or another.
       case rolledBack, forked
+      /// An activity log in the file names the log, which is not there, shorter, or another.
+      case dropped, cut, replaced
     }
 
     public var kind: Kind
@@ -56,9 +58,13 @@ public struct LogVerifier {
   /// Checkpoints from elsewhere, already verified.
   public var checkpoints: [Checkpoint]
 
-  public init(keys: [VerifierKey], checkpoints: [Checkpoint] = []) {
+  /// The file is of some logs only: one that others name may be missing.
+  public var isOfPart: Bool
+
+  public init(keys: [VerifierKey], checkpoints: [Checkpoint] = [], isOfPart: Bool = false) {
     self.keys = keys
     self.checkpoints = checkpoints
+    self.isOfPart = isOfPart
   }
 
   /// - Parameters:
@@ -80,6 +86,7 @@ public struct LogVerifier {
         throw run.fault(.truncated, at: start)
       }
       switch kind {
+      case LogExport.Frame.named: try run.named(&source)
       case LogExport.Frame.log: try run.begin(&source)
       case LogExport.Frame.batch: try run.batch(&source)
       case LogExport.Frame.signature: try run.signature(&source)

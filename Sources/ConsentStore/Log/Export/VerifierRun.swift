@@ -15,10 +15,15 @@ struct VerifierRun {
     var signedSize: UInt64?
     var checkpoints: [Checkpoint]
     var closedBy: String?
+    /// Of decisions, or of activity; `nil` before its first record.
+    var isActivity: Bool?
   }
 
   private let verifier: LogVerifier
   private var open: Open?
+  private var names = NamedSizes()
+  /// Of whose logs the file is: those that name each other.
+  private var organization: OrganizationID?
   private(set) var logs: [LogVerifier.Log] = []
   private(set) var leaves: UInt64 = 0
 
@@ -50,6 +55,10 @@ struct VerifierRun {
       origin: origin, organization: organization, id: id,
       keys: verifier.keys.isEmpty ? named.map { [$0] } ?? [] : verifier.keys,
       checkpoints: verifier.checkpoints.filter { $0.origin == origin })
+    if self.organization != nil, organization != self.organization {
+      throw fault(.malformed, at: start)
+    }
+    self.organization = organization
     if let named, !verifier.keys.isEmpty, !verifier.keys.contains(named) {
       throw fault(.unknownKey, at: start)
     }
@@ -88,17 +97,68 @@ struct VerifierRun {
     else { throw fault(.truncated, at: start, leaf: leaf) }
     guard source.offset <= end else { throw fault(.malformed, at: start, leaf: leaf) }
     guard TreeHash.leaf(bytes) == hash else { throw fault(.changed, at: start, leaf: leaf) }
-    guard
-      LogRecord.isPlaced(bytes, organization: log.organization, DecisionID(log: log.id, leaf: leaf))
-    else { throw fault(.misplaced, at: start, leaf: leaf) }
+    let kind = LogRecord.placedKind(
+      bytes, organization: log.organization, DecisionID(log: log.id, leaf: leaf))
+    let isActivity = kind != LogRecord.kind
+    guard kind != nil, log.isActivity ?? isActivity == isActivity else {
+      throw fault(.misplaced, at: start, leaf: leaf)
+    }
+    open?.isActivity = isActivity
+    if isActivity { try activity(bytes, at: start, leaf: leaf) }
     open?.tree.append(hash)
     leaves += 1
     try compare(at: start)
   }
 
-  /// With checkpoints from elsewhere, at the size they are of.
-  private func compare(at offset: UInt64) throws {
+  /// A record of an activity log; its first tells of the other logs.
+  private mutating func activity(
+    _ bytes: ArraySlice<UInt8>, at start: UInt64, leaf: UInt64
+  ) throws {
+    guard let record = ActivityRecord(bytes) else {
+      throw fault(.malformed, at: start, leaf: leaf)
+    }
+    guard case .logs(let named) = record.activity else {
+      guard leaf > 0 else { throw fault(.misplaced, at: start, leaf: leaf) }
+      return
+    }
+    for log in named where !names.demand(log) {
+      throw fault(.replaced, of: log.id, size: log.size, at: start)
+    }
+  }
+
+  /// What activity logs will name, so that each log is looked at where it was.
+  mutating func named(_ source: inout ExportSource) throws {
+    let start = source.offset
+    guard open == nil, logs.isEmpty, organization == nil else {
+      throw fault(.malformed, at: start)
+    }
+    guard let organization = try source.id(OrganizationID.self),
+      let count = try source.integer(UInt32.self)
+    else { throw fault(.truncated, at: start) }
+    self.organization = organization
+    for _ in 0..<count {
+      guard let log = try source.id(ID<DecisionLog>.self),
+        let size = try source.integer(UInt64.self)
+      else { throw fault(.truncated, at: start) }
+      names.announce(log, size: size)
+    }
+  }
+
+  /// Of a log that is named, which need not be in the file.
+  private func fault(
+    _ kind: Fault.Kind, of log: ID<DecisionLog>, size: UInt64, at offset: UInt64
+  ) -> Fault {
+    Fault(
+      kind: kind, offset: offset,
+      origin: organization.map { Checkpoint.origin(organization: $0, log: log) }, leaf: 0,
+      end: size, decision: nil)
+  }
+
+  /// With checkpoints from elsewhere, at the size they are of; and kept to be compared with what
+  /// other logs say.
+  private mutating func compare(at offset: UInt64) throws {
     guard let log = open else { return }
+    names.reach(log.id, size: log.tree.size, root: log.tree.root)
     for checkpoint in log.checkpoints where checkpoint.size == log.tree.size {
       guard checkpoint.root == log.tree.root else {
         throw fault(.forked, at: offset, leaf: 0, end: checkpoint.size)
@@ -165,6 +225,7 @@ struct VerifierRun {
     if let longer = log.checkpoints.first(where: { $0.size > size }) {
       throw fault(.rolledBack, at: start, leaf: size, end: longer.size)
     }
+    names.end(log.id, size: size, root: root)
     logs.append(
       LogVerifier.Log(
         origin: log.origin, size: size, root: root,
@@ -179,6 +240,17 @@ struct VerifierRun {
       throw fault(.truncated, at: start)
     }
     guard try source.isComplete() else { throw fault(.malformed, at: source.offset) }
+    // And one that another log in the file knows of.
+    if let named = names.verdict(ofPart: verifier.isOfPart) {
+      let kind: Fault.Kind =
+        switch named.verdict {
+        case .isMissing: .dropped
+        case .isShorter: .cut
+        case .isAnother: .replaced
+        case .isUnknown: .malformed
+        }
+      throw fault(kind, of: named.log, size: named.size, at: start)
+    }
     // A log that somebody else knows of must be there.
     let missing = verifier.checkpoints.first { checkpoint in
       checkpoint.size > 0 && !logs.contains { $0.origin == checkpoint.origin }
@@ -190,17 +262,22 @@ struct VerifierRun {
 }
 
 extension LogRecord {
-  /// Whether the bytes say that they stand there. Their form is not looked at further.
-  static func isPlaced(
+  /// The kind of the record that stands there; `nil` unless the bytes say that one does. Their form
+  /// is not looked at further.
+  static func placedKind(
     _ bytes: ArraySlice<UInt8>, organization: OrganizationID, _ id: DecisionID
-  ) -> Bool {
+  ) -> UInt8? {
     var reader = CanonicalReader(bytes)
     do {
-      return try reader.byte() == version && reader.byte() == kind
-        && reader.id() == organization && reader.id() == id.log
-        && reader.integer(UInt64.self) == id.leaf
+      guard try reader.byte() == version else { return nil }
+      let kind = try reader.byte()
+      guard kind == self.kind || ActivityRecord.kinds.contains(kind),
+        try reader.id() == organization, try reader.id() == id.log,
+        try reader.integer(UInt64.self) == id.leaf
+      else { return nil }
+      return kind
     } catch {
-      return false
+      return nil
     }
   }
 }

@@ -2,18 +2,14 @@ internal import ConsentCore
 internal import Postgres
 internal import ProofLog
 
-/// Decisions that are logged together, at consecutive leaves of one log: their packed records, the
-/// tree after them and the row that stores both. It does not care who took the decisions, or when
-/// the row is inserted.
+/// Records that are logged together, at consecutive leaves of one log: their packed bytes, the tree
+/// after them and the row that stores both. It does not care who made them, or when the row is
+/// inserted.
 ///
 /// Use: make it onto the log's state, insert it, and once that is committed let `committed(signer:)`
 /// tell the log's new state and what may be answered.
-struct DecisionBatch: Sendable {
-  struct Item: Sendable {
-    var entry: DecisionEntry
-    /// The head the decision was taken at.
-    var head: FeedHead
-  }
+struct RecordBatch<Content: LogItem>: Sendable {
+  typealias Item = Content
 
   /// Tells this batch from any other that claims the same leaf.
   let id: PostgresUUID
@@ -23,7 +19,7 @@ struct DecisionBatch: Sendable {
   /// The head that the batch is compared with; no item's is later.
   let head: FeedHead
   /// With receipts that are not signed yet.
-  let logged: [LoggedDecision]
+  let logged: [Item.Logged]
   private let records: PackedRecords
   let organization: OrganizationID
   private let decided: ClosedRange<Instant>
@@ -43,11 +39,10 @@ struct DecisionBatch: Sendable {
     let receipt = LogReceipt(
       treeSize: after.tree.size, root: after.tree.root, epoch: after.epoch)
     logged = items.enumerated().map { offset, item in
-      LoggedDecision(
-        id: DecisionID(log: before.id, leaf: before.nextLeaf + UInt64(offset)), entry: item.entry,
-        head: item.head, receipt: receipt)
+      item.logged(
+        DecisionID(log: before.id, leaf: before.nextLeaf + UInt64(offset)), receipt)
     }
-    let instants = items.map(\.entry.decision.at)
+    let instants = items.map(\.at)
     decided = (instants.min() ?? head.known)...(instants.max() ?? head.known)
     self.before = before
     self.after = after
@@ -56,7 +51,7 @@ struct DecisionBatch: Sendable {
   }
 
   /// Two periods that `decided` may be long or short of; a reader looks this far ahead.
-  static let longMicroseconds: Int64 = 1_000_000
+  static var longMicroseconds: Int64 { 1_000_000 }
 
   /// The columns of `proof_log_batch` in the order of `PostgresStatement.insertBatch`.
   func parameters(recorded: Instant) throws -> PostgresParameters {
@@ -74,26 +69,36 @@ struct DecisionBatch: Sendable {
   func insert(
     into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?
   ) throws {
-    if firstLeaf == 0 {
-      try pipeline.execute(
-        .startLog, organization, log, column(before.epoch), before.kind.rawValue,
-        signer?.verifierKey.text ?? "", recorded)
-    }
+    if firstLeaf == 0 { try start(into: &pipeline, recorded: recorded, signer: signer) }
     try pipeline.execute(.insertBatch, parameters(recorded: recorded))
+  }
+
+  /// The row of the log itself.
+  func start(
+    into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?
+  ) throws {
+    try pipeline.execute(
+      .startLog, organization, log, column(before.epoch), before.kind.rawValue,
+      signer?.verifierKey.text ?? "", recorded)
   }
 
   /// To be called once the row is committed, and not before.
   /// - Returns: what the log is now, and what may leave.
-  func committed(signer: LogSigner?) -> (state: LogState, logged: [LoggedDecision]) {
+  func committed(signer: LogSigner?) -> (state: LogState, logged: [Item.Logged]) {
     let state = after.signed(by: signer, organization: organization)
-    let signed = logged.map { decision in
-      var decision = decision
-      decision.receipt?.signature = state.signature
-      return decision
+    let signed = logged.map { item in
+      var item = item
+      item.receipt?.signature = state.signature
+      return item
     }
     return (state, signed)
   }
 }
+
+/// Decisions that are logged together.
+typealias DecisionBatch = RecordBatch<DecisionItem>
+/// The same of an activity log.
+typealias ActivityBatch = RecordBatch<ActivityItem>
 
 extension LogReceipt {
   /// Empty when it could not be made.
