@@ -88,9 +88,11 @@ private struct Parts {
     let store = opened.store
     let metrics = Metrics()
     let feedClock = SystemFeedClock(wall: clock)
+    let anchors = AnchorSetup.anchors(store, of: organizations.map(\.id), feedClock)
     let watch = WatchHub(source: StoreFeedSource(store: store), clock: feedClock) { [seen] in
       metrics.advanced($0, to: $1.position)
       seen?.saw($0, at: $1)
+      anchors.moved($0)
     }
     let scheduler = ExpiryScheduler(
       store: store, clock: feedClock, mayTrustClock: { clock.doubt == nil },
@@ -142,6 +144,7 @@ private struct Parts {
       Task { await DatabaseLook(store: store, metrics: metrics).run() },
       Task { await DeadLogs(store: store).run() },
       Task { await LookupSetup.worker(store, feedClock, metrics).run() },
+      Task { await anchors.run() },
       Task { await reloader.run { signals.takeHangup() } },
     ]
     if let seen { tasks.append(Task { await seen.run() }) }
