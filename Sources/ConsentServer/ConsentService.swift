@@ -18,6 +18,8 @@ public struct ConsentService: Sendable {
   /// Told after each committed change, so that watchers and the expiry scheduler look at once.
   let changed: @Sendable (OrganizationID) -> Void
   let logger: Logger
+  /// Ways in which a test has it answer without a trail.
+  var accessDeviation = AccessDeviation()
 
   /// - Parameter checker: of the same store; `nil` makes one.
   public init(
@@ -77,13 +79,15 @@ public struct ServiceStartError: Error, CustomStringConvertible, Sendable {
 }
 
 extension ConsentService {
-  /// Builds one unary method: caller, handler, one mapping of errors.
+  /// Builds one unary method that shows no records of patients: caller, handler, one mapping of
+  /// errors. Those that do are built by `showing`.
   func unary<Request: Message & Sendable, Response: Message & Sendable>(
     _ path: String, noSideEffects: Bool = false,
     _ handler:
       @escaping @Sendable (ConsentService, Request, Principal) async throws -> Response
   ) -> RPCMethod {
-    .unary(path, noSideEffects: noSideEffects) {
+    MethodTrail.require(path, leaves: [.decision, .record, .nothing])
+    return .unary(path, noSideEffects: noSideEffects) {
       (request: Request, context: CallContext) in
       let caller = try context.caller()
       return try await rendered(path) { try await handler(self, request, caller) }
@@ -119,20 +123,6 @@ extension ConsentService {
       return ServiceError.internalFault.rpcError
     }
     return known.rpcError
-  }
-
-  /// The same for a method that answers with a stream.
-  func streaming<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String,
-    _ handler:
-      @escaping @Sendable (ConsentService, Request, Principal, ResponseWriter<Response>)
-      async throws -> Void
-  ) -> RPCMethod {
-    .serverStreaming(path) {
-      (request: Request, context: CallContext, writer: ResponseWriter<Response>) in
-      let caller = try context.caller()
-      try await rendered(path) { try await handler(self, request, caller, writer) }
-    }
   }
 
   /// A method that the surface names and this version does not serve.
