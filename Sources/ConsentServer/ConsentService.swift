@@ -17,6 +17,8 @@ public struct ConsentService: Sendable {
   let watch: WatchHub
   /// Told after each committed change, so that watchers and the expiry scheduler look at once.
   let changed: @Sendable (OrganizationID) -> Void
+  /// Told of each access, whether it was logged; one that was not was not answered.
+  let accessed: @Sendable (_ isLogged: Bool) -> Void
   let logger: Logger
   /// Ways in which a test has it answer without a trail.
   var accessDeviation = AccessDeviation()
@@ -24,7 +26,8 @@ public struct ConsentService: Sendable {
   /// - Parameter checker: of the same store; `nil` makes one.
   public init(
     store: any ConsentStore, checker: Checker? = nil, clock: any WallClock, calendars: Calendars,
-    watch: WatchHub, changed: @escaping @Sendable (OrganizationID) -> Void, logger: Logger
+    watch: WatchHub, changed: @escaping @Sendable (OrganizationID) -> Void,
+    accessed: @escaping @Sendable (_ isLogged: Bool) -> Void = { _ in }, logger: Logger
   ) {
     let checker = checker ?? Checker(store: store, clock: clock)
     self.store = store
@@ -36,6 +39,7 @@ public struct ConsentService: Sendable {
       checker.changed(organization)
       changed(organization)
     }
+    self.accessed = accessed
     self.logger = logger
   }
 

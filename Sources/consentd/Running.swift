@@ -88,7 +88,7 @@ private struct Parts {
     let store = opened.store
     let metrics = Metrics()
     let feedClock = SystemFeedClock(wall: clock)
-    let anchors = AnchorSetup.anchors(store, of: organizations.map(\.id), feedClock)
+    let anchors = AnchorSetup.anchors(store, of: organizations.map(\.id), feedClock, metrics)
     let watch = WatchHub(source: StoreFeedSource(store: store), clock: feedClock) { [seen] in
       metrics.advanced($0, to: $1.position)
       seen?.saw($0, at: $1)
@@ -109,7 +109,7 @@ private struct Parts {
       changed: { organization in
         watch.wake()
         scheduler.changed(organization)
-      }, logger: Logger(label: "consentd.service"))
+      }, accessed: { metrics.accessed(isLogged: $0) }, logger: Logger(label: "consentd.service"))
     let health = HealthState(services: HealthProbe.services, status: .notServing)
     let readiness = Readiness()
     let callers = CallerDirectory(tokens: access.tokens, issuers: access.issuers, clock: clock)

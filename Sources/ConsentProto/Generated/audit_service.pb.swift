@@ -387,8 +387,8 @@ public nonisolated struct Consent_V1_ListAccessesResponse: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// The accesses, the oldest first. What is logged while pages are read may be
-  /// missing from them where its instant lies before theirs.
+  /// The accesses, the oldest first, up to when the first page was asked for.
+  /// One that is being logged at that moment may be missing.
   public var accesses: [Consent_V1_LoggedAccess] = []
 
   /// Where to go on. Empty: that was all.

@@ -84,12 +84,14 @@ extension ConsentService {
     do {
       let logged = try await store.log(accesses, of: caller.organization)
       guard logged.count == accesses.count else { throw ServiceError.internalFault }
+      accessed(true)
     } catch let error as CancellationError {
       throw error
     } catch {
       if accessDeviation.isOn(.answerUnlogged) { return }
       // What the store says of its failures holds no data; of anything else the type is told.
       let why = (error as? StoreError).map { "\($0)" } ?? "\(type(of: error))"
+      accessed(false)
       logger.error("an access is not logged", metadata: ["method": "\(path)", "why": "\(why)"])
       throw ServiceError.unavailable("the access could not be logged, so nothing is shown")
     }

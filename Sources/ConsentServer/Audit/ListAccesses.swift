@@ -14,19 +14,22 @@ extension ConsentService {
     _ service: ConsentService, _ request: Consent_V1_ListAccessesRequest, by caller: Principal
   ) async throws -> Shown<Consent_V1_ListAccessesResponse> {
     let asked = try RequestReader.read { $0.accesses(request) }
+    let end = asked.place?.until ?? service.clock.now().adding(microseconds: 1)
     let (patient, head) = try await service.store.read(caller.organization) { reader in
       try asked.minPosition?.require(in: reader)
       return (try asked.patient?.one(in: reader), reader.head)
     }
     var filter = asked.filter
     filter.patient = patient
+    filter.until = min(filter.until ?? end, end)
     let found = try await service.store.accesses(
-      of: caller.organization, filter, after: asked.place, limit: asked.pageSize + 1)
+      of: caller.organization, filter, after: asked.place?.id, limit: asked.pageSize + 1)
     let page = AskedAccesses.page(found, size: asked.pageSize)
     var response = Consent_V1_ListAccessesResponse()
     response.accesses = page.map(Consent_V1_LoggedAccess.init)
     if page.count < found.count, let last = page.last {
-      response.nextPageToken = PageToken(place: last.id, question: asked.question).text
+      let next = AskedAccesses.Place(id: last.id, until: end)
+      response.nextPageToken = PageToken(place: next, question: asked.question).text
     }
     response.position = Consent_V1_FeedPosition(head)
     return Shown(response, of: patient.map { [$0] } ?? [], subject: asked.subject)
@@ -37,12 +40,20 @@ struct AskedAccesses: Sendable {
   /// Patients named in an answer at most, unless one access names more: some hundred KB.
   static let patientsInAnswer = 10_000
 
+  /// Where a list goes on.
+  struct Place: Codable, Sendable {
+    /// The last access of the page before.
+    var id: DecisionID
+    /// When the list began. What was logged since is not in it: each page is an access itself, and a
+    /// list that grew with them would have no end.
+    var until: Instant
+  }
+
   /// Its patient is looked up later.
   var filter: AccessFilter
   var patient: PatientName?
   var pageSize: Int
-  /// The last access of the page before.
-  var place: DecisionID?
+  var place: Place?
   var question: UInt64
   var minPosition: KnownPosition?
 
@@ -73,12 +84,12 @@ extension RequestReader {
     asked.pageSize = 0
     asked.pageToken = ""
     asked.clearMinPosition()
-    let question = PageToken<DecisionID>.question(asked)
+    let question = PageToken<AskedAccesses.Place>.question(asked)
     return AskedAccesses(
       filter: AccessFilter(
         patient: nil, caller: caller, from: period.from, until: period.until),
       patient: patient, pageSize: size,
-      place: place(value.pageToken, of: question, as: DecisionID.self), question: question,
+      place: place(value.pageToken, of: question, as: AskedAccesses.Place.self), question: question,
       minPosition: minPosition(value.hasMinPosition ? value.minPosition : nil))
   }
 }

@@ -65,6 +65,28 @@ struct ListAccessesTests {
     #expect(inPeriod.map(\.subject) == ["n=1", "n=2"])
   }
 
+  @Test func aListEndsWhereItBeganAlthoughEachPageIsAnAccess() async throws {
+    let desk = try await RecordDesk()
+    try await log(3, on: desk)
+    var request = Consent_V1_ListAccessesRequest()
+    request.pageSize = 1
+    var found: [String] = []
+    for page in 0..<10 {
+      let answer = try await ConsentService.listAccesses(desk.service, request, by: desk.caller)
+        .response
+      found += answer.accesses.map(\.subject)
+      request.pageToken = answer.nextPageToken
+      guard !request.pageToken.isEmpty else { break }
+      desk.clock.set("2026-03-10T15:01:\(10 + page)Z")
+      _ = try await desk.store.log(
+        [
+          Access(
+            caller: "auditor", method: "m", patients: [], subject: "page", at: desk.clock.now())
+        ], of: RecordDesk.organization)
+    }
+    #expect(found == ["n=0", "n=1", "n=2"])
+  }
+
   @Test func aTokenOfAnotherQuestionIsRefused() async throws {
     let desk = try await RecordDesk()
     try await log(3, on: desk)
