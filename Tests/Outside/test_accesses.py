@@ -68,7 +68,8 @@ def test_a_read_is_listed_exported_and_verified(audited):
     assert "GetPatientHistory" in text and first in text
     assert "GetPatientHistory" not in audited.run("accesses", "--caller", "nobody")
 
-    file, checkpoint = audited.export(), audited.checkpoint()
+    # In this order: the log grows by itself.
+    checkpoint, file = audited.checkpoint(), audited.export()
     told = json.loads(audited.run("verify", "log", file, "--key-file", audited.keys,
                                   "--checkpoint", checkpoint, "--json"))
     assert told["verified"]
