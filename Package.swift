@@ -193,7 +193,8 @@ let package = Package(
       name: "ConsentServerTests",
       dependencies: [
         "Checking", "ConsentServer", "ConsentProto", "ConsentStore", "ConsentCore", "EventFeed",
-        "ProofLog", "Reporting", "RPCServer", "RPCWire", protobuf, logging, crypto, x509, asn1,
+        "ProofLog", "Reporting", "RPCServer", "RPCClient", "RPCWire", protobuf, logging, crypto,
+        x509, asn1,
       ],
       exclude: ["Record/Data"], swiftSettings: tested),
     .testTarget(name: "HouseTests", swiftSettings: tested),

@@ -17,12 +17,17 @@ public struct ConsentService: Sendable {
   let watch: WatchHub
   /// Told after each committed change, so that watchers and the expiry scheduler look at once.
   let changed: @Sendable (OrganizationID) -> Void
+  /// Told of each access, whether it was logged; one that was not was not answered.
+  let accessed: @Sendable (_ isLogged: Bool) -> Void
   let logger: Logger
+  /// Ways in which a test has it answer without a trail.
+  var accessDeviation = AccessDeviation()
 
   /// - Parameter checker: of the same store; `nil` makes one.
   public init(
     store: any ConsentStore, checker: Checker? = nil, clock: any WallClock, calendars: Calendars,
-    watch: WatchHub, changed: @escaping @Sendable (OrganizationID) -> Void, logger: Logger
+    watch: WatchHub, changed: @escaping @Sendable (OrganizationID) -> Void,
+    accessed: @escaping @Sendable (_ isLogged: Bool) -> Void = { _ in }, logger: Logger
   ) {
     let checker = checker ?? Checker(store: store, clock: clock)
     self.store = store
@@ -34,6 +39,7 @@ public struct ConsentService: Sendable {
       checker.changed(organization)
       changed(organization)
     }
+    self.accessed = accessed
     self.logger = logger
   }
 
@@ -77,13 +83,15 @@ public struct ServiceStartError: Error, CustomStringConvertible, Sendable {
 }
 
 extension ConsentService {
-  /// Builds one unary method: caller, handler, one mapping of errors.
+  /// Builds one unary method that shows no records of patients: caller, handler, one mapping of
+  /// errors. Those that do are built by `showing`.
   func unary<Request: Message & Sendable, Response: Message & Sendable>(
     _ path: String, noSideEffects: Bool = false,
     _ handler:
       @escaping @Sendable (ConsentService, Request, Principal) async throws -> Response
   ) -> RPCMethod {
-    .unary(path, noSideEffects: noSideEffects) {
+    MethodTrail.require(path, leaves: [.decision, .record, .nothing])
+    return .unary(path, noSideEffects: noSideEffects) {
       (request: Request, context: CallContext) in
       let caller = try context.caller()
       return try await rendered(path) { try await handler(self, request, caller) }
@@ -119,20 +127,6 @@ extension ConsentService {
       return ServiceError.internalFault.rpcError
     }
     return known.rpcError
-  }
-
-  /// The same for a method that answers with a stream.
-  func streaming<Request: Message & Sendable, Response: Message & Sendable>(
-    _ path: String,
-    _ handler:
-      @escaping @Sendable (ConsentService, Request, Principal, ResponseWriter<Response>)
-      async throws -> Void
-  ) -> RPCMethod {
-    .serverStreaming(path) {
-      (request: Request, context: CallContext, writer: ResponseWriter<Response>) in
-      let caller = try context.caller()
-      try await rendered(path) { try await handler(self, request, caller, writer) }
-    }
   }
 
   /// A method that the surface names and this version does not serve.

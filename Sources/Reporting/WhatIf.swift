@@ -32,6 +32,8 @@ public struct WhatIfReport: Sendable {
   /// Permitted uses under the grants so far.
   public var reliedUses: Int
   public var derivatives: [ImageKey]
+  /// Whose grants they are.
+  public var patient: PatientID
   public var head: FeedHead
 }
 
@@ -58,7 +60,7 @@ extension Reports {
         losing: Set(touched.filter(\.isLost).map(\.image)).count, reliedUses: reliedUses,
         derivatives: facts.derivatives(of: facts.imagesReached(by: grants, at: reader.now))
           .sorted(),
-        head: reader.head)
+        patient: patient, head: reader.head)
     }
   }
 }

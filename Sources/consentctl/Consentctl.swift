@@ -25,9 +25,9 @@ struct Consentctl: AsyncParsableCommand {
     version: "0.1.0",
     subcommands: [
       CheckCommand.self, ExplainCommand.self, RegisterCommand.self, RecordCommand.self,
-      RevokeCommand.self, HistoryCommand.self, WatchCommand.self, ReportCommand.self,
-      LogCommand.self, VerifyCommand.self, SampleCommand.self, TokenCommand.self,
-      MigrateCommand.self, HealthCommand.self, DevCACommand.self, DevSetupCommand.self,
-      FreePortCommand.self,
+      RevokeCommand.self, HistoryCommand.self, AccessesCommand.self, WatchCommand.self,
+      ReportCommand.self, LogCommand.self, VerifyCommand.self, SampleCommand.self,
+      TokenCommand.self, MigrateCommand.self, HealthCommand.self, DevCACommand.self,
+      DevSetupCommand.self, FreePortCommand.self,
     ])
 }

@@ -88,9 +88,11 @@ private struct Parts {
     let store = opened.store
     let metrics = Metrics()
     let feedClock = SystemFeedClock(wall: clock)
+    let anchors = AnchorSetup.anchors(store, of: organizations.map(\.id), feedClock, metrics)
     let watch = WatchHub(source: StoreFeedSource(store: store), clock: feedClock) { [seen] in
       metrics.advanced($0, to: $1.position)
       seen?.saw($0, at: $1)
+      anchors.moved($0)
     }
     let scheduler = ExpiryScheduler(
       store: store, clock: feedClock, mayTrustClock: { clock.doubt == nil },
@@ -107,7 +109,7 @@ private struct Parts {
       changed: { organization in
         watch.wake()
         scheduler.changed(organization)
-      }, logger: Logger(label: "consentd.service"))
+      }, accessed: { metrics.accessed(isLogged: $0) }, logger: Logger(label: "consentd.service"))
     let health = HealthState(services: HealthProbe.services, status: .notServing)
     let readiness = Readiness()
     let callers = CallerDirectory(tokens: access.tokens, issuers: access.issuers, clock: clock)
@@ -142,6 +144,7 @@ private struct Parts {
       Task { await DatabaseLook(store: store, metrics: metrics).run() },
       Task { await DeadLogs(store: store).run() },
       Task { await LookupSetup.worker(store, feedClock, metrics).run() },
+      Task { await anchors.run() },
       Task { await reloader.run { signals.takeHangup() } },
     ]
     if let seen { tasks.append(Task { await seen.run() }) }

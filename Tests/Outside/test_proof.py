@@ -68,10 +68,13 @@ def audit(desk, tmp_path):
 
 
 def test_an_export_verifies_and_one_changed_byte_does_not(audited):
-    file, checkpoint = audited.export(), audited.checkpoint()
+    # In this order: the log of reads and of the feed's heads grows by itself.
+    checkpoint, file = audited.checkpoint(), audited.export()
     told = json.loads(audited.run("verify", "log", file, "--key-file", audited.keys,
                                   "--checkpoint", checkpoint, "--json"))
-    assert told["verified"] and told["records"] == 5 and told["checkpoints"] == 1
+    log, = [entry for entry in told["logs"]
+            if entry["origin"].endswith(audited.decisions[0].receipt.log_id)]
+    assert told["verified"] and log["size"] == 5 and told["checkpoints"] >= 1
     assert audited.run("verify", "log", file)
     data = bytearray(file.read_bytes())
     place = data.rindex(b"urn:lakeside")

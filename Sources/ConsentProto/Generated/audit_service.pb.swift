@@ -8,7 +8,7 @@
 // For information on using the generated types, please see the documentation:
 //   https://github.com/apple/swift-protobuf/
 
-/// Audit: logged decisions and the proof that nobody changed them.
+/// Audit: logged decisions and accesses, and the proof that nobody changed them.
 
 #if canImport(FoundationEssentials)
 public import FoundationEssentials
@@ -260,6 +260,154 @@ public nonisolated struct Consent_V1_ListDecisionsResponse: Sendable {
   public init() {}
 
   fileprivate var _indexedThrough: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _position: Consent_V1_FeedPosition? = nil
+}
+
+/// A call that showed records of patients, as logged before its answer left.
+public nonisolated struct Consent_V1_LoggedAccess: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Its id in the log; ProveInclusion takes it as a decision_id.
+  public var accessID: String = String()
+
+  /// When it was logged.
+  public var accessedAt: SwiftProtobuf.Google_Protobuf_Timestamp {
+    get {_accessedAt ?? SwiftProtobuf.Google_Protobuf_Timestamp()}
+    set {_accessedAt = newValue}
+  }
+  /// Returns true if `accessedAt` has been explicitly set.
+  public var hasAccessedAt: Bool {self._accessedAt != nil}
+  /// Clears the value of `accessedAt`. Subsequent reads from it will return its default value.
+  public mutating func clearAccessedAt() {self._accessedAt = nil}
+
+  /// The calling system or person, from its credentials.
+  public var caller: String = String()
+
+  /// The method, such as consent.v1.RecordService/GetPatientHistory.
+  public var method: String = String()
+
+  /// The patients whose records were shown, or who were asked for; at most 1,000.
+  /// A call that showed more has several of these messages. Empty: it named
+  /// nobody, such as a report that only counts, or what it names is in `subject`.
+  public var patientIds: [String] = []
+
+  /// What was asked for besides patients, such as image=dicom:1.2.3. Empty: nothing.
+  public var subject: String = String()
+
+  /// The place in the log.
+  public var receipt: Consent_V1_LogReceipt {
+    get {_receipt ?? Consent_V1_LogReceipt()}
+    set {_receipt = newValue}
+  }
+  /// Returns true if `receipt` has been explicitly set.
+  public var hasReceipt: Bool {self._receipt != nil}
+  /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
+  public mutating func clearReceipt() {self._receipt = nil}
+
+  /// The feed when it was logged.
+  public var position: Consent_V1_FeedPosition {
+    get {_position ?? Consent_V1_FeedPosition()}
+    set {_position = newValue}
+  }
+  /// Returns true if `position` has been explicitly set.
+  public var hasPosition: Bool {self._position != nil}
+  /// Clears the value of `position`. Subsequent reads from it will return its default value.
+  public mutating func clearPosition() {self._position = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _accessedAt: SwiftProtobuf.Google_Protobuf_Timestamp? = nil
+  fileprivate var _receipt: Consent_V1_LogReceipt? = nil
+  fileprivate var _position: Consent_V1_FeedPosition? = nil
+}
+
+/// The request of ListAccesses.
+public nonisolated struct Consent_V1_ListAccessesRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Only those logged in this period. Absent: all.
+  public var period: Consent_V1_Period {
+    get {_period ?? Consent_V1_Period()}
+    set {_period = newValue}
+  }
+  /// Returns true if `period` has been explicitly set.
+  public var hasPeriod: Bool {self._period != nil}
+  /// Clears the value of `period`. Subsequent reads from it will return its default value.
+  public mutating func clearPeriod() {self._period = nil}
+
+  /// Only those of this patient; a person with several registrations is asked
+  /// for by each. Absent: of every patient, and of none.
+  public var patient: Consent_V1_PatientReference {
+    get {_patient ?? Consent_V1_PatientReference()}
+    set {_patient = newValue}
+  }
+  /// Returns true if `patient` has been explicitly set.
+  public var hasPatient: Bool {self._patient != nil}
+  /// Clears the value of `patient`. Subsequent reads from it will return its default value.
+  public mutating func clearPatient() {self._patient = nil}
+
+  /// Only by this caller. Empty: by every caller.
+  public var caller: String = String()
+
+  /// The most accesses in an answer, 1 to 1,000. 0: 100. Fewer are answered
+  /// where they name very many patients.
+  public var pageSize: UInt32 = 0
+
+  /// Where to go on, from the answer before. Empty: at the beginning.
+  public var pageToken: String = String()
+
+  /// See FeedPosition. Absent: not asked.
+  public var minPosition: Consent_V1_FeedPosition {
+    get {_minPosition ?? Consent_V1_FeedPosition()}
+    set {_minPosition = newValue}
+  }
+  /// Returns true if `minPosition` has been explicitly set.
+  public var hasMinPosition: Bool {self._minPosition != nil}
+  /// Clears the value of `minPosition`. Subsequent reads from it will return its default value.
+  public mutating func clearMinPosition() {self._minPosition = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
+  fileprivate var _period: Consent_V1_Period? = nil
+  fileprivate var _patient: Consent_V1_PatientReference? = nil
+  fileprivate var _minPosition: Consent_V1_FeedPosition? = nil
+}
+
+/// The answer of ListAccesses.
+public nonisolated struct Consent_V1_ListAccessesResponse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// The accesses, the oldest first, up to when the first page was asked for.
+  /// One that is being logged at that moment may be missing.
+  public var accesses: [Consent_V1_LoggedAccess] = []
+
+  /// Where to go on. Empty: that was all.
+  public var nextPageToken: String = String()
+
+  /// The state of the service when it answered.
+  public var position: Consent_V1_FeedPosition {
+    get {_position ?? Consent_V1_FeedPosition()}
+    set {_position = newValue}
+  }
+  /// Returns true if `position` has been explicitly set.
+  public var hasPosition: Bool {self._position != nil}
+  /// Clears the value of `position`. Subsequent reads from it will return its default value.
+  public mutating func clearPosition() {self._position = nil}
+
+  public var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  public init() {}
+
   fileprivate var _position: Consent_V1_FeedPosition? = nil
 }
 
@@ -821,6 +969,178 @@ nonisolated extension Consent_V1_ListDecisionsResponse: SwiftProtobuf.Message, S
     if lhs.decisions != rhs.decisions {return false}
     if lhs.nextPageToken != rhs.nextPageToken {return false}
     if lhs._indexedThrough != rhs._indexedThrough {return false}
+    if lhs._position != rhs._position {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Consent_V1_LoggedAccess: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".LoggedAccess"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}access_id\0\u{3}accessed_at\0\u{1}caller\0\u{1}method\0\u{3}patient_ids\0\u{1}subject\0\u{1}receipt\0\u{2}\u{8}position\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.accessID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._accessedAt) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.caller) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.method) }()
+      case 5: try { try decoder.decodeRepeatedStringField(value: &self.patientIds) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self.subject) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._receipt) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._position) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.accessID.isEmpty {
+      try visitor.visitSingularStringField(value: self.accessID, fieldNumber: 1)
+    }
+    try { if let v = self._accessedAt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.caller.isEmpty {
+      try visitor.visitSingularStringField(value: self.caller, fieldNumber: 3)
+    }
+    if !self.method.isEmpty {
+      try visitor.visitSingularStringField(value: self.method, fieldNumber: 4)
+    }
+    if !self.patientIds.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.patientIds, fieldNumber: 5)
+    }
+    if !self.subject.isEmpty {
+      try visitor.visitSingularStringField(value: self.subject, fieldNumber: 6)
+    }
+    try { if let v = self._receipt {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._position {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Consent_V1_LoggedAccess, rhs: Consent_V1_LoggedAccess) -> Bool {
+    if lhs.accessID != rhs.accessID {return false}
+    if lhs._accessedAt != rhs._accessedAt {return false}
+    if lhs.caller != rhs.caller {return false}
+    if lhs.method != rhs.method {return false}
+    if lhs.patientIds != rhs.patientIds {return false}
+    if lhs.subject != rhs.subject {return false}
+    if lhs._receipt != rhs._receipt {return false}
+    if lhs._position != rhs._position {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Consent_V1_ListAccessesRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListAccessesRequest"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}period\0\u{1}patient\0\u{1}caller\0\u{4}\u{5}page_size\0\u{3}page_token\0\u{4}\u{6}min_position\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._period) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._patient) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.caller) }()
+      case 8: try { try decoder.decodeSingularUInt32Field(value: &self.pageSize) }()
+      case 9: try { try decoder.decodeSingularStringField(value: &self.pageToken) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._minPosition) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._period {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._patient {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.caller.isEmpty {
+      try visitor.visitSingularStringField(value: self.caller, fieldNumber: 3)
+    }
+    if self.pageSize != 0 {
+      try visitor.visitSingularUInt32Field(value: self.pageSize, fieldNumber: 8)
+    }
+    if !self.pageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.pageToken, fieldNumber: 9)
+    }
+    try { if let v = self._minPosition {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Consent_V1_ListAccessesRequest, rhs: Consent_V1_ListAccessesRequest) -> Bool {
+    if lhs._period != rhs._period {return false}
+    if lhs._patient != rhs._patient {return false}
+    if lhs.caller != rhs.caller {return false}
+    if lhs.pageSize != rhs.pageSize {return false}
+    if lhs.pageToken != rhs.pageToken {return false}
+    if lhs._minPosition != rhs._minPosition {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Consent_V1_ListAccessesResponse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  public static let protoMessageName: String = _protobuf_package + ".ListAccessesResponse"
+  public static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}accesses\0\u{3}next_page_token\0\u{2}\u{d}position\0")
+
+  public mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.accesses) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.nextPageToken) }()
+      case 15: try { try decoder.decodeSingularMessageField(value: &self._position) }()
+      default: break
+      }
+    }
+  }
+
+  public func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.accesses.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.accesses, fieldNumber: 1)
+    }
+    if !self.nextPageToken.isEmpty {
+      try visitor.visitSingularStringField(value: self.nextPageToken, fieldNumber: 2)
+    }
+    try { if let v = self._position {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  public static func ==(lhs: Consent_V1_ListAccessesResponse, rhs: Consent_V1_ListAccessesResponse) -> Bool {
+    if lhs.accesses != rhs.accesses {return false}
+    if lhs.nextPageToken != rhs.nextPageToken {return false}
     if lhs._position != rhs._position {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

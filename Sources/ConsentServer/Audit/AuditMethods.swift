@@ -6,8 +6,9 @@ extension ConsentService {
   var auditMethods: [RPCMethod] {
     let service = "/consent.v1.AuditService/"
     return [
-      unary(service + "GetDecision", noSideEffects: true, Self.getDecision),
-      unary(service + "ListDecisions", Self.listDecisions),
+      showing(service + "GetDecision", noSideEffects: true, Self.getDecision),
+      showing(service + "ListDecisions", Self.listDecisions),
+      showing(service + "ListAccesses", Self.listAccesses),
       unary(service + "GetCheckpoint", noSideEffects: true, Self.getCheckpoint),
       unary(service + "ProveInclusion", noSideEffects: true, Self.proveInclusion),
       unary(service + "ProveConsistency", noSideEffects: true, Self.proveConsistency),

@@ -7,7 +7,7 @@ extension ConsentService {
   /// Shows one logged decision.
   static func getDecision(
     _ service: ConsentService, _ request: Consent_V1_GetDecisionRequest, by caller: Principal
-  ) async throws -> Consent_V1_GetDecisionResponse {
+  ) async throws -> Shown<Consent_V1_GetDecisionResponse> {
     let (id, position) = try RequestReader.read { reader in
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
       return reader.decisionID(request.decisionID, "decision_id").map { ($0, position) }
@@ -23,7 +23,7 @@ extension ConsentService {
       response.logRecord = Data(try caller.record(id, in: reader) ?? [])
       response.decision = told
       response.position = Consent_V1_FeedPosition(reader.head)
-      return response
+      return Shown(response, naming: [told.patientID], subject: ["decision": id.text])
     }
   }
 }

@@ -7,7 +7,7 @@ extension ConsentService {
   /// Lists logged decisions, the newest first.
   static func listDecisions(
     _ service: ConsentService, _ request: Consent_V1_ListDecisionsRequest, by caller: Principal
-  ) async throws -> Consent_V1_ListDecisionsResponse {
+  ) async throws -> Shown<Consent_V1_ListDecisionsResponse> {
     let asked = try RequestReader.read { $0.decisions(request) }
     return try await service.store.read(caller.organization) { reader in
       let page = try asked.page(in: reader, limits: caller.limits)
@@ -17,7 +17,9 @@ extension ConsentService {
       response.nextPageToken = page.nextToken
       response.indexedThrough = Google_Protobuf_Timestamp(reader.now)
       response.position = Consent_V1_FeedPosition(reader.head)
-      return response
+      return Shown(
+        response, naming: response.decisions.map(\.patientID),
+        asked: try asked.patient.map { [try $0.one(in: reader)] } ?? [], subject: asked.subject)
     }
   }
 }
@@ -37,6 +39,13 @@ struct AskedDecisions: Sendable {
   var place: Place?
   var question: UInt64
   var minPosition: KnownPosition?
+
+  var subject: AccessSubject {
+    [
+      "period": AccessSubject.period(filter.from, filter.until), "image": filter.image?.text,
+      "reasons": reasons.subject(\.name), "effect": filter.effect?.name, "intent": intent?.name,
+    ]
+  }
 
   func page(
     in reader: any FactReader, limits: CallerLimits

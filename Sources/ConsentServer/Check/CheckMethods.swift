@@ -8,8 +8,8 @@ extension ConsentService {
       checkMethod(service + "Check"),
       unary(service + "BatchCheck", Self.batchCheck),
       unary(service + "CheckGroup", Self.checkGroup),
-      unary(service + "Explain", Self.explain),
-      unary(service + "ListPermittedImages", Self.listPermittedImages),
+      showing(service + "Explain", Self.explain),
+      showing(service + "ListPermittedImages", Self.listPermittedImages),
       unary(service + "ReportUse", Self.reportUse),
       streamChecks(service + "StreamChecks"),
     ]

@@ -5,10 +5,10 @@ import SwiftProtobuf
 
 extension ConsentService {
   /// Explains a logged decision by taking it again, or tells what would be decided at given times.
-  /// Not a permission to use anything, and not logged.
+  /// Not a permission to use anything, and logged as an access alone.
   static func explain(
     _ service: ConsentService, _ request: Consent_V1_ExplainRequest, by caller: Principal
-  ) async throws -> Consent_V1_ExplainResponse {
+  ) async throws -> Shown<Consent_V1_ExplainResponse> {
     let now = service.clock.now()
     let (subject, position) = try RequestReader.read { reader in
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
@@ -21,11 +21,13 @@ extension ConsentService {
         guard let logged = try reader.decision(id) else {
           throw ServiceError.notFound(kind: "decision", name: id.text)
         }
-        return try Explanation(logged, in: reader).response(to: caller.limits, in: reader)
+        return try Explanation(logged, in: reader)
+          .shown(to: caller.limits, in: reader, subject: ["decision": id.text])
       case .hypothetical(let question, let effective, let known):
         return try Explanation(
           question, effective: effective, known: known, caller: caller.limits, in: reader
-        ).response(to: caller.limits, in: reader)
+        ).shown(
+          to: caller.limits, in: reader, subject: ["hypothetical": question.request.image.text])
       }
     }
   }
@@ -89,9 +91,9 @@ struct Explanation {
     factsHead = try reader.head(at: position) ?? reader.head
   }
 
-  func response(
-    to limits: CallerLimits, in reader: any FactReader
-  ) throws -> Consent_V1_ExplainResponse {
+  func shown(
+    to limits: CallerLimits, in reader: any FactReader, subject: AccessSubject
+  ) throws -> Shown<Consent_V1_ExplainResponse> {
     let today = try reader.facts(images: [request.image], asOf: nil)
     // What is known today decides over what may be seen: the mark may have come later.
     let visible = decision.masked(
@@ -109,7 +111,16 @@ struct Explanation {
     response.factsPosition = Consent_V1_FeedPosition(factsHead)
     response.restsOnRecordInError = logged != nil && decision.restsOnRecordInError(today)
     response.position = Consent_V1_FeedPosition(reader.head)
-    return response
+    return Shown(response, of: patients, subject: subject)
+  }
+}
+
+extension Explanation {
+  /// Whose records it rests on: nobody's if the image is de-identified.
+  private var patients: Set<PatientID> {
+    guard decision.primary != .notPHIDeidentified else { return [] }
+    let holder = logged?.entry.patient ?? facts.current(request.image)?.patient
+    return Set([request.loggedPatient(holder: holder)].compactMap { $0 })
   }
 }
 

@@ -9,7 +9,7 @@ extension ConsentService {
   static func listPermittedImages(
     _ service: ConsentService, _ request: Consent_V1_ListPermittedImagesRequest,
     by caller: Principal
-  ) async throws -> Consent_V1_ListPermittedImagesResponse {
+  ) async throws -> Shown<Consent_V1_ListPermittedImagesResponse> {
     let asked = try RequestReader.read { $0.permittedImages(request) }
     guard caller.limits.uses.contains(asked.use), caller.limits.audiences.contains(asked.audience)
     else {
@@ -41,7 +41,7 @@ struct AskedPermittedImages: Sendable {
   var question: UInt64
   var minPosition: KnownPosition?
 
-  func page(in reader: any FactReader) throws -> Consent_V1_ListPermittedImagesResponse {
+  func page(in reader: any FactReader) throws -> Shown<Consent_V1_ListPermittedImagesResponse> {
     try minPosition?.require(in: reader)
     let position = place?.position ?? reader.head.position
     let at = place?.at ?? reader.now
@@ -50,6 +50,7 @@ struct AskedPermittedImages: Sendable {
     }
     var response = Consent_V1_ListPermittedImagesResponse()
     response.position = Consent_V1_FeedPosition(head)
+    var shown = Set(try patient?.resolved(in: reader) ?? [])
     var candidates = try self.candidates(in: reader, asOf: position)[...]
     // Probes cost more than keys, so facts are gathered for a stretch of images at a time.
     while !candidates.isEmpty {
@@ -61,12 +62,20 @@ struct AskedPermittedImages: Sendable {
         guard coverage.coverageClass.isCovered else { continue }
         if response.images.count == pageSize, let last = response.images.last {
           response.nextPageToken = token(after: last, position: position, at: at)
-          return response
+          return Shown(response, of: shown, subject: subject)
+        }
+        // A de-identified image is nobody's.
+        if coverage.coverageClass != .deidentified, let holder = facts.current(image)?.patient {
+          shown.insert(holder)
         }
         response.images.append(Consent_V1_PermittedImage(image, coverage))
       }
     }
-    return response
+    return Shown(response, of: shown, subject: subject)
+  }
+
+  private var subject: AccessSubject {
+    ["use": use.name, "audience": audience.name, "study": study]
   }
 
   private func token(

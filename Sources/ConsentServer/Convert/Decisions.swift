@@ -27,14 +27,21 @@ extension Consent_V1_Decision {
     self.init(decision, request: logged.entry.request)
     position = Consent_V1_FeedPosition(logged.head)
     decisionID = logged.id.text
-    receipt.logID = logged.id.log.description
-    receipt.leafIndex = logged.id.leaf
-    if let place = logged.receipt {
-      receipt.treeSize = place.treeSize
-      receipt.root = Data(place.root.bytes)
-      receipt.epoch = place.epoch
-      receipt.signature = Data(place.signature)
-    }
+    receipt = Consent_V1_LogReceipt(logged.id, logged.receipt)
+  }
+}
+
+extension Consent_V1_LogReceipt {
+  /// - Parameter place: `nil` for what was logged before there were trees.
+  init(_ id: DecisionID, _ place: LogReceipt?) {
+    self.init()
+    logID = id.log.description
+    leafIndex = id.leaf
+    guard let place else { return }
+    treeSize = place.treeSize
+    root = Data(place.root.bytes)
+    epoch = place.epoch
+    signature = Data(place.signature)
   }
 }
 

@@ -6,8 +6,8 @@ extension ConsentService {
   var eventMethods: [RPCMethod] {
     let service = "/consent.v1.EventService/"
     return [
-      streaming(service + "Watch", Self.watchEvents),
-      unary(service + "ListEvents", Self.listEvents),
+      showingStream(service + "Watch", Self.watchEvents),
+      showing(service + "ListEvents", Self.listEvents),
       unimplemented(
         service + "CreateWebhook", Consent_V1_CreateWebhookRequest.self,
         Consent_V1_CreateWebhookResponse.self),

@@ -7,7 +7,7 @@ extension ConsentService {
   /// Reads a stretch of the feed.
   static func listEvents(
     _ service: ConsentService, _ request: Consent_V1_ListEventsRequest, by caller: Principal
-  ) async throws -> Consent_V1_ListEventsResponse {
+  ) async throws -> Shown<Consent_V1_ListEventsResponse> {
     let asked = try RequestReader.read { reader -> AskedEvents? in
       AskedEvents(
         after: reader.position(request.hasAfter ? request.after : nil, "after"),
@@ -23,8 +23,21 @@ extension ConsentService {
       response.events = try details.events(stretch.rows, in: reader)
       response.more = stretch.more
       response.position = Consent_V1_FeedPosition(stretch.end)
-      return response
+      return Shown(
+        response, naming: response.events.flatMap(\.patientsNamed),
+        asked: Array(asked.filter.patients),
+        subject: [
+          "after": String(asked.after?.position ?? 0), "kinds": asked.filter.kinds.subject(\.name),
+        ])
     }
+  }
+}
+
+extension Consent_V1_Event {
+  /// Patients that it names, in whatever field.
+  fileprivate var patientsNamed: [String] {
+    guard case .patientsJoined(let joined)? = detail else { return [patientID] }
+    return [patientID, joined.survivingPatientID, joined.mergedPatientID]
   }
 }
 

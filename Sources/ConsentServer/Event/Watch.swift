@@ -7,10 +7,12 @@ import SwiftProtobuf
 
 extension ConsentService {
   /// Follows the feed from a position, without end: every event once, in order, with heartbeats.
+  ///
+  /// Its access is its beginning: with the position and the filter in it, the feed itself says what
+  /// was told since.
   static func watchEvents(
-    _ service: ConsentService, _ request: Consent_V1_WatchRequest, by caller: Principal,
-    to writer: ResponseWriter<Consent_V1_WatchResponse>
-  ) async throws {
+    _ service: ConsentService, _ request: Consent_V1_WatchRequest, by caller: Principal
+  ) async throws -> ShownStream<Consent_V1_WatchResponse> {
     let asked = try RequestReader.read { $0.watch(request) }
     if let position = asked.minPosition {
       try await service.store.read(caller.organization) { try position.require(in: $0) }
@@ -18,19 +20,26 @@ extension ConsentService {
     let stream = try await service.watch.subscribe(
       caller.organization, from: asked.start, filter: asked.filter,
       heartbeatMicroseconds: asked.heartbeatMicroseconds)
-    writer.sendHeaders()
-    let details = EventDetails(limits: caller.limits)
-    for try await message in stream {
-      if message.isHeartbeat {
-        try await writer.send(Consent_V1_WatchResponse(heartbeat: message))
-      } else {
-        for event in try await service.told(message.rows, details, caller.organization) {
-          try await writer.send(Consent_V1_WatchResponse(event: event))
+    return ShownStream(
+      patients: asked.filter.patients,
+      subject: [
+        "after": String(stream.cursor.position), "kinds": asked.filter.kinds.subject(\.name),
+      ]
+    ) { writer in
+      writer.sendHeaders()
+      let details = EventDetails(limits: caller.limits)
+      for try await message in stream {
+        if message.isHeartbeat {
+          try await writer.send(Consent_V1_WatchResponse(heartbeat: message))
+        } else {
+          for event in try await service.told(message.rows, details, caller.organization) {
+            try await writer.send(Consent_V1_WatchResponse(event: event))
+          }
         }
       }
+      try Task.checkCancellation()
+      throw ServiceError.unavailable("this node is ending; watch another from your last position")
     }
-    try Task.checkCancellation()
-    throw ServiceError.unavailable("this node is ending; watch another from your last position")
   }
 
   /// Rows as events; the store is asked only where a row does not say all.

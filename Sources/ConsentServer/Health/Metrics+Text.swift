@@ -11,6 +11,7 @@ extension Metrics {
     connections(readings, &text)
     feeds(board, readings, &text)
     lookups(board, readings, &text)
+    activity(board, &text)
     database(board, readings, &text)
     text.family(
       "consentd_reloads_total", .counter,
@@ -133,6 +134,23 @@ extension Metrics {
     text.one(
       "consentd_lookup_failures_total", .counter,
       "Steps of the look-up that failed; each is tried again.", board.lookupFailures)
+  }
+
+  private static func activity(_ board: Board, _ text: inout PrometheusText) {
+    text.one(
+      "consentd_accesses_logged_total", .counter,
+      "Reads of patient records that were logged before their answers left.", board.accesses)
+    text.one(
+      "consentd_accesses_not_logged_total", .counter,
+      "Reads of patient records that could not be logged, and were answered UNAVAILABLE.",
+      board.unloggedAccesses)
+    text.one(
+      "consentd_feed_anchors_total", .counter, "Heads of feeds that this node put into the log.",
+      board.anchors)
+    text.one(
+      "consentd_feed_anchor_failures_total", .counter,
+      "Heads of feeds that could not be put into the log; each is tried again.",
+      board.anchorFailures)
   }
 
   private static func database(_ board: Board, _ readings: Readings, _ text: inout PrometheusText) {

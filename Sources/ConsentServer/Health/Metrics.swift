@@ -40,6 +40,10 @@ public final class Metrics: Sendable {
     var lookups: [OrganizationID: LookupBacklog] = [:]
     var lookedUp: UInt64 = 0
     var lookupFailures: UInt64 = 0
+    var accesses: UInt64 = 0
+    var unloggedAccesses: UInt64 = 0
+    var anchors: UInt64 = 0
+    var anchorFailures: UInt64 = 0
   }
 
   struct Reload: Hashable {
@@ -108,6 +112,23 @@ public final class Metrics: Sendable {
         for behind in backlog { board.lookups[behind.organization] = behind }
       case .extended(_, let decisions): board.lookedUp &+= UInt64(clamping: decisions)
       case .failed: board.lookupFailures &+= 1
+      }
+    }
+  }
+
+  /// For `ConsentService`: records of patients were to be shown.
+  public func accessed(isLogged: Bool) {
+    board.withLock { board in
+      if isLogged { board.accesses &+= 1 } else { board.unloggedAccesses &+= 1 }
+    }
+  }
+
+  /// For `FeedAnchors`.
+  public func count(anchor report: AnchorReport) {
+    board.withLock { board in
+      switch report {
+      case .written: board.anchors &+= 1
+      case .failed: board.anchorFailures &+= 1
       }
     }
   }

@@ -40,8 +40,10 @@ enum MethodAccess {
       ], [.reporter, .auditor])
     allow(
       "AuditService",
-      ["GetDecision", "ListDecisions", "GetCheckpoint", "ProveInclusion", "ProveConsistency"],
-      [.auditor])
+      [
+        "GetDecision", "ListDecisions", "ListAccesses", "GetCheckpoint", "ProveInclusion",
+        "ProveConsistency",
+      ], [.auditor])
     return table
   }()
 

@@ -6,7 +6,7 @@ extension ConsentService {
   /// Finds patients by id, by identifier, or by name and birth date; in order of their ids.
   static func findPatients(
     _ service: ConsentService, _ request: Consent_V1_FindPatientsRequest, by caller: Principal
-  ) async throws -> Consent_V1_FindPatientsResponse {
+  ) async throws -> Shown<Consent_V1_FindPatientsResponse> {
     var question = request
     question.pageSize = 0
     question.pageToken = ""
@@ -19,7 +19,7 @@ extension ConsentService {
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
       return by.map { Finding(by: $0, size: size, after: after, minPosition: position) }
     }
-    return try await service.look(by: caller, minPosition: asked.minPosition) { reader, _ in
+    return try await service.show(by: caller, minPosition: asked.minPosition) { reader, _ in
       let found = try asked.by.patients(in: reader).sorted()
         .filter { id in asked.after.map { $0 < id } ?? true }
       var response = Consent_V1_FindPatientsResponse()
@@ -32,7 +32,9 @@ extension ConsentService {
       if found.count > asked.size, let last = found.prefix(asked.size).last {
         response.nextPageToken = PageToken(place: last, question: token).text
       }
-      return response
+      return Shown(
+        response, naming: response.patients.map(\.patientID), asked: asked.by.id.map { [$0] } ?? [],
+        subject: ["by": asked.by.kind])
     }
   }
 }
@@ -49,6 +51,18 @@ enum FindBy: Sendable {
   case id(PatientID)
   case identifier(Identifier)
   case name(String, born: LocalDay)
+
+  /// The patient asked for, where the caller knows who it is.
+  var id: PatientID? { if case .id(let id) = self { id } else { nil } }
+
+  /// By what they are searched for, without what.
+  var kind: String {
+    switch self {
+    case .id: "id"
+    case .identifier: "identifier"
+    case .name: "name-and-birth-date"
+    }
+  }
 
   func patients(in reader: any FactReader) throws -> [PatientID] {
     switch self {

@@ -6,14 +6,14 @@ extension ConsentService {
   /// Shows one image, the grants that reach it, and what was made from it.
   static func getImage(
     _ service: ConsentService, _ request: Consent_V1_GetImageRequest, by caller: Principal
-  ) async throws -> Consent_V1_GetImageResponse {
+  ) async throws -> Shown<Consent_V1_GetImageResponse> {
     let asked = try RequestReader.read { reader -> (ImageKey, KnownPosition?)? in
       let key = reader.imageKey(request.hasImage ? request.image : nil, "image", .required)
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
       return key.map { ($0, position) }
     }
     let (key, position) = asked
-    return try await service.look(by: caller, minPosition: position) { reader, _ in
+    return try await service.show(by: caller, minPosition: position) { reader, _ in
       let facts = try reader.facts(images: [key], asOf: nil)
       let standing = Standing(facts)
       guard let image = standing.image(key) else {
@@ -27,7 +27,7 @@ extension ConsentService {
       }
       response.derivatives = try reader.facts(patients: [image.patient], asOf: nil)
         .derivatives(of: [key]).map(Consent_V1_ImageKey.init)
-      return response
+      return Shown(response, naming: [response.image.patientID], subject: ["image": key.text])
     }
   }
 }

@@ -9,7 +9,7 @@ extension ConsentService {
   static func getPatientHistory(
     _ service: ConsentService, _ request: Consent_V1_GetPatientHistoryRequest,
     by caller: Principal
-  ) async throws -> Consent_V1_GetPatientHistoryResponse {
+  ) async throws -> Shown<Consent_V1_GetPatientHistoryResponse> {
     var question = request
     question.pageSize = 0
     question.pageToken = ""
@@ -22,7 +22,7 @@ extension ConsentService {
       let position = reader.minPosition(request.hasMinPosition ? request.minPosition : nil)
       return name.map { AskedHistory(name: $0, size: size, after: after, minPosition: position) }
     }
-    return try await service.look(by: caller, minPosition: asked.minPosition) { reader, _ in
+    return try await service.show(by: caller, minPosition: asked.minPosition) { reader, _ in
       let id = try asked.name.one(in: reader)
       let facts = try reader.facts(patients: [id], asOf: nil)
       let standing = Standing(facts)
@@ -32,14 +32,15 @@ extension ConsentService {
       var response = Consent_V1_GetPatientHistoryResponse()
       response.patient = Consent_V1_Patient(
         patient, identity: try reader.identity(of: id), standing: standing)
-      let entries = facts.history(of: standing.members(of: id), seesPart2: caller.limits.seesPart2)
+      let members = standing.members(of: id)
+      let entries = facts.history(of: members, seesPart2: caller.limits.seesPart2)
         .filter { entry in asked.after.map { $0 < HistoryPlace(entry) } ?? true }
       let page = entries.prefix(asked.size)
       response.entries = try page.map { try reader.entry($0, standing: standing) }
       if entries.count > page.count, let last = page.last {
         response.nextPageToken = PageToken(place: HistoryPlace(last), question: token).text
       }
-      return response
+      return Shown(response, of: members)
     }
   }
 }

@@ -6,14 +6,14 @@ extension ConsentService {
   /// Lists images in the order of their keys.
   static func listImages(
     _ service: ConsentService, _ request: Consent_V1_ListImagesRequest, by caller: Principal
-  ) async throws -> Consent_V1_ListImagesResponse {
+  ) async throws -> Shown<Consent_V1_ListImagesResponse> {
     var question = request
     question.pageSize = 0
     question.pageToken = ""
     question.clearMinPosition()
     let token = PageToken<ImageKey>.question(question)
     let asked = try RequestReader.read { $0.listImages(request, token: token) }
-    return try await service.look(by: caller, minPosition: asked.minPosition) { reader, _ in
+    return try await service.show(by: caller, minPosition: asked.minPosition) { reader, _ in
       let found = try asked.images(in: reader)
       var response = Consent_V1_ListImagesResponse()
       let page = found.images.prefix(asked.size)
@@ -26,7 +26,9 @@ extension ConsentService {
       if found.images.count > page.count, let last = page.last {
         response.nextPageToken = PageToken(place: last.key, question: token).text
       }
-      return response
+      return Shown(
+        response, naming: response.images.map(\.patientID),
+        asked: try asked.patient?.resolved(in: reader) ?? [], subject: asked.subject)
     }
   }
 }
@@ -42,6 +44,14 @@ struct AskedImages: Sendable {
   var size: Int
   var after: ImageKey?
   var minPosition: KnownPosition?
+
+  var subject: AccessSubject {
+    [
+      "study": study, "series": series,
+      // An accession number names an order of one patient.
+      "by": accession.map { _ in "accession" }, "registered": AccessSubject.period(from, until),
+    ]
+  }
 
   /// The images asked for after the place of the token, in order of key.
   func images(in reader: any FactReader) throws -> (images: [ImageRecord], facts: Facts) {

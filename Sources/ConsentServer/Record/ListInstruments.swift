@@ -6,14 +6,14 @@ extension ConsentService {
   /// Lists papers, the newest recorded first.
   static func listInstruments(
     _ service: ConsentService, _ request: Consent_V1_ListInstrumentsRequest, by caller: Principal
-  ) async throws -> Consent_V1_ListInstrumentsResponse {
+  ) async throws -> Shown<Consent_V1_ListInstrumentsResponse> {
     var question = request
     question.pageSize = 0
     question.pageToken = ""
     question.clearMinPosition()
     let token = PageToken<PaperPlace>.question(question)
     let asked = try RequestReader.read { $0.listInstruments(request, token: token) }
-    return try await service.look(by: caller, minPosition: asked.minPosition) { reader, _ in
+    return try await service.show(by: caller, minPosition: asked.minPosition) { reader, _ in
       let facts = try asked.facts(in: reader)
       let papers = try asked.papers(in: facts, reader: reader)
         .filter { $0.isVisible(to: caller) }
@@ -33,7 +33,10 @@ extension ConsentService {
         response.instruments.append(shown)
         last = PaperPlace(paper)
       }
-      return response
+      return Shown(
+        response, naming: response.instruments.map(\.patientID),
+        asked: try asked.patient?.resolved(in: reader) ?? [],
+        subject: ["image": asked.image?.text, "kinds": asked.kinds.subject(\.name)])
     }
   }
 }

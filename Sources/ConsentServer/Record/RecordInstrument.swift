@@ -9,7 +9,7 @@ extension ConsentService {
   /// every image of a patient would hold the organization's lock for long.
   static func recordInstrument(
     _ service: ConsentService, _ request: Consent_V1_RecordInstrumentRequest, by caller: Principal
-  ) async throws -> Consent_V1_RecordInstrumentResponse {
+  ) async throws -> Told<Consent_V1_RecordInstrumentResponse> {
     let calendar = try service.calendars[caller.organization]
     let now = service.clock.now()
     let id = InstrumentID.random()
@@ -19,13 +19,15 @@ extension ConsentService {
       return .some(conventions.minPosition)
     }
     if request.validateOnly {
-      return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
+      let shown = try await service.show(by: caller, minPosition: position ?? nil) {
+        reader, calendar in
         let trial = try PaperTrial(request, id: id, reader: reader, calendar: calendar)
         var response = trial.response()
         response.instrument.clearIDs()
         response.tell(trial.reach)
-        return response
+        return Shown(response, naming: [request.patientID], subject: ["validate-only": "yes"])
       }
+      return .tried(shown)
     }
     let response = try await service.record(
       request, by: caller, about: PatientID(request.patientID)
@@ -39,7 +41,7 @@ extension ConsentService {
     return try await service.store.read(caller.organization) { reader in
       var told = response
       if let reach = try reader.reach(of: response) { told.tell(reach) }
-      return told
+      return .recorded(told)
     }
   }
 }

@@ -105,6 +105,20 @@ extension ConsentService {
       return response
     }
   }
+
+  /// The same for an answer that shows records of patients.
+  func show<Response: PositionedResponse>(
+    by caller: Principal, minPosition: KnownPosition?,
+    _ body: @Sendable @escaping (any FactReader, LocalCalendar) throws -> Shown<Response>
+  ) async throws -> Shown<Response> {
+    let calendar = try calendars[caller.organization]
+    return try await store.read(caller.organization) { reader in
+      try minPosition?.require(in: reader)
+      var shown = try body(reader, calendar)
+      shown.response.position = Consent_V1_FeedPosition(reader.head)
+      return shown
+    }
+  }
 }
 
 extension Principal {

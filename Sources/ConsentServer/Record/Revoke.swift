@@ -11,7 +11,7 @@ extension ConsentService {
   /// `FactReader.countUses`; where it could not be taken at once it says so.
   static func revoke(
     _ service: ConsentService, _ request: Consent_V1_RevokeRequest, by caller: Principal
-  ) async throws -> Consent_V1_RevokeResponse {
+  ) async throws -> Told<Consent_V1_RevokeResponse> {
     let calendar = try service.calendars[caller.organization]
     let now = service.clock.now()
     let id = ID<Revocation>.random()
@@ -21,15 +21,17 @@ extension ConsentService {
       return .some(conventions.minPosition)
     }
     if request.validateOnly {
-      return try await service.look(by: caller, minPosition: position ?? nil) { reader, calendar in
+      let shown = try await service.show(by: caller, minPosition: position ?? nil) {
+        reader, calendar in
         let trial = try RevocationTrial(request, id: id, reader: reader, calendar: calendar)
         var response = trial.response(to: caller)
         response.revocationID = ""
         response.tell(
           try reader.countUses(
             under: Set(trial.revocation.grants), below: nil, notice: trial.revocation.received))
-        return response
+        return Shown(response, naming: [request.patientID], subject: ["validate-only": "yes"])
       }
+      return .tried(shown)
     }
     let response = try await service.record(
       request, by: caller, about: PatientID(request.patientID)
@@ -40,7 +42,7 @@ extension ConsentService {
       return trial.response(to: caller)
     }
     guard let revoked = try await service.revoked(response, by: request, caller) else {
-      return response
+      return .recorded(response)
     }
     // No decision is taken between the positions of one commit: below the answer's position and
     // below the revocation's is the same.
@@ -49,7 +51,7 @@ extension ConsentService {
       try await service.store.countUses(
         caller.organization, under: Set(revoked.grants), below: response.position.position,
         notice: revoked.received))
-    return counted
+    return .recorded(counted)
   }
 
   /// The grants that the revocation names and when it was received: from the answer where that tells

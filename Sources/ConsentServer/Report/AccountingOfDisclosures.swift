@@ -9,7 +9,7 @@ extension ConsentService {
   static func accountingOfDisclosures(
     _ service: ConsentService, _ request: Consent_V1_AccountingOfDisclosuresRequest,
     by caller: Principal
-  ) async throws -> Consent_V1_AccountingOfDisclosuresResponse {
+  ) async throws -> Shown<Consent_V1_AccountingOfDisclosuresResponse> {
     let ((name, period), page) = try await service.page(request, by: caller) {
       reader -> (PatientName, ReportPeriod)? in
       let name = reader.patient(request.hasPatient ? request.patient : nil, "patient", .required)
@@ -30,7 +30,9 @@ extension ConsentService {
     response.indexedThrough = Google_Protobuf_Timestamp(service.clock.now())
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(
+      response, of: [patient],
+      subject: ["period": AccessSubject.period(period.from, period.until)])
   }
 }
 

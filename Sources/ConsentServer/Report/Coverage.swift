@@ -8,9 +8,8 @@ import SwiftProtobuf
 extension ConsentService {
   /// How the images stand, for each use and audience: progress, then rows, then the summary.
   static func coverage(
-    _ service: ConsentService, _ request: Consent_V1_CoverageRequest, by caller: Principal,
-    to writer: ResponseWriter<Consent_V1_CoverageResponse>
-  ) async throws {
+    _ service: ConsentService, _ request: Consent_V1_CoverageRequest, by caller: Principal
+  ) async throws -> ShownStream<Consent_V1_CoverageResponse> {
     let now = service.clock.now()
     let calendar = try service.calendars[caller.organization]
     let (query, position) = try RequestReader.read { reader in
@@ -21,24 +20,38 @@ extension ConsentService {
       try await service.store.read(caller.organization) { try position.require(in: $0) }
     }
     let mask = try await service.reasonMask(for: caller)
-    let report = try await service.reports(of: caller).coverage(query) { progress in
-      try Task.checkCancellation()
+    return ShownStream(patients: [], subject: query.subject) { writer in
+      let report = try await service.reports(of: caller).coverage(query) { progress in
+        try Task.checkCancellation()
+        var message = Consent_V1_CoverageResponse()
+        message.progress.imagesDone = UInt64(clamping: progress.imagesDone)
+        message.progress.imagesTotal = progress.expectedImages
+        try await writer.send(message)
+      }
+      let head = Consent_V1_FeedPosition(report.head)
+      for row in report.rows {
+        var message = Consent_V1_CoverageResponse()
+        message.row = Consent_V1_CoverageRow(row, mask: mask)
+        message.position = head
+        try await writer.send(message)
+      }
       var message = Consent_V1_CoverageResponse()
-      message.progress.imagesDone = UInt64(clamping: progress.imagesDone)
-      message.progress.imagesTotal = progress.expectedImages
-      try await writer.send(message)
-    }
-    let head = Consent_V1_FeedPosition(report.head)
-    for row in report.rows {
-      var message = Consent_V1_CoverageResponse()
-      message.row = Consent_V1_CoverageRow(row, mask: mask)
+      message.summary = Consent_V1_CoverageSummary(report)
       message.position = head
       try await writer.send(message)
     }
-    var message = Consent_V1_CoverageResponse()
-    message.summary = Consent_V1_CoverageSummary(report)
-    message.position = head
-    try await writer.send(message)
+  }
+}
+
+extension CoverageQuery {
+  /// It counts everybody's images, and names nobody.
+  fileprivate var subject: AccessSubject {
+    [
+      "uses": uses.elements.subject(\.name), "audiences": audiences.elements.subject(\.name),
+      "by": dimensions.subject { "\($0)" }, "sites": sites.subject { $0 },
+      "modalities": modalities.subject { $0 }, "departments": departments.subject { $0 },
+      "as-of": asOf.map(AccessSubject.text),
+    ]
   }
 }
 

@@ -8,7 +8,7 @@ extension ConsentService {
   /// What was denied, by reason, image, actor or channel.
   static func denials(
     _ service: ConsentService, _ request: Consent_V1_DenialsRequest, by caller: Principal
-  ) async throws -> Consent_V1_DenialsResponse {
+  ) async throws -> Shown<Consent_V1_DenialsResponse> {
     let now = service.clock.now()
     let ((query, patient), page) = try await service.page(request, by: caller) {
       $0.denials(request, now: now)
@@ -35,7 +35,15 @@ extension ConsentService {
     response.indexedThrough = Google_Protobuf_Timestamp(now)
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    let images = rows.compactMap(\.key.image)
+    return Shown(
+      response,
+      of: try await service.holders(of: images, for: caller).union(
+        asked.patient.map { [$0] } ?? []),
+      subject: [
+        "period": AccessSubject.period(query.period.from, query.period.until),
+        "by": query.dimensions.subject { "\($0)" }, "reasons": query.reasons.subject(\.name),
+      ])
   }
 
   /// The patient a report is about; `nil` for every one.

@@ -7,7 +7,7 @@ extension ConsentService {
   /// Grants that end soon, as a contact work-list.
   static func expiringGrants(
     _ service: ConsentService, _ request: Consent_V1_ExpiringGrantsRequest, by caller: Principal
-  ) async throws -> Consent_V1_ExpiringGrantsResponse {
+  ) async throws -> Shown<Consent_V1_ExpiringGrantsResponse> {
     let (query, page) = try await service.page(request, by: caller) {
       reader -> ExpiringGrantsQuery? in
       let days = request.withinDays == 0 ? 30 : request.withinDays
@@ -30,6 +30,10 @@ extension ConsentService {
     response.total = UInt64(clamping: report.rows.count)
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(
+      response, of: rows.map(\.patient),
+      subject: [
+        "within-days": String(query.withinDays), "uses": query.uses.elements.subject(\.name),
+      ])
   }
 }

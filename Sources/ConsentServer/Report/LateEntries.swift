@@ -8,7 +8,7 @@ extension ConsentService {
   /// Papers recorded long after signing or receipt, and records entered in error.
   static func lateEntries(
     _ service: ConsentService, _ request: Consent_V1_LateEntriesRequest, by caller: Principal
-  ) async throws -> Consent_V1_LateEntriesResponse {
+  ) async throws -> Shown<Consent_V1_LateEntriesResponse> {
     let now = service.clock.now()
     let (query, page) = try await service.page(request, by: caller) { reader in
       reader.lateEntries(request, now: now, by: caller)
@@ -21,7 +21,12 @@ extension ConsentService {
     response.recorded = UInt64(clamping: report.papers)
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(
+      response, of: entries.compactMap(\.patient),
+      subject: [
+        "recorded": AccessSubject.period(query.recorded.from, query.recorded.until),
+        "late-days": String(query.lateDays),
+      ])
   }
 }
 

@@ -8,7 +8,7 @@ extension ConsentService {
   /// Emergency overrides, and which await review.
   static func overrides(
     _ service: ConsentService, _ request: Consent_V1_OverridesRequest, by caller: Principal
-  ) async throws -> Consent_V1_OverridesResponse {
+  ) async throws -> Shown<Consent_V1_OverridesResponse> {
     let (query, page) = try await service.page(request, by: caller) { reader -> OverridesQuery? in
       let (from, until) = reader.period(request.hasPeriod ? request.period : nil, "period")
       return OverridesQuery(
@@ -24,7 +24,9 @@ extension ConsentService {
     response.indexedThrough = Google_Protobuf_Timestamp(service.clock.now())
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(
+      response, of: rows.compactMap(\.patient),
+      subject: ["period": AccessSubject.period(query.period.from, query.period.until)])
   }
 }
 

@@ -8,7 +8,7 @@ extension ConsentService {
   /// Uses made under a grant before and after notice of its end, and what was made from its images.
   static func reliance(
     _ service: ConsentService, _ request: Consent_V1_RelianceRequest, by caller: Principal
-  ) async throws -> Consent_V1_RelianceResponse {
+  ) async throws -> Shown<Consent_V1_RelianceResponse> {
     let (subject, page) = try await service.page(request, by: caller) {
       $0.reliedSubject(request.subject)
     }
@@ -18,11 +18,24 @@ extension ConsentService {
     response.uses = uses.map(Consent_V1_ReliedUse.init)
     response.beforeNoticeCount = UInt64(clamping: report.beforeNotice)
     response.afterNoticeCount = UInt64(clamping: report.afterNotice)
-    response.derivatives = report.derivatives.prefix(1_000).map(Consent_V1_ImageKey.init)
+    let derivatives = report.derivatives.prefix(1_000)
+    response.derivatives = derivatives.map(Consent_V1_ImageKey.init)
     response.indexedThrough = Google_Protobuf_Timestamp(service.clock.now())
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(
+      response, of: try await service.holders(of: uses.map(\.image) + derivatives, for: caller),
+      subject: subject.access)
+  }
+}
+
+extension RelianceSubject {
+  fileprivate var access: AccessSubject {
+    switch self {
+    case .grant(let id): ["grant": id.description]
+    case .revocation(let id): ["revocation": id.description]
+    case .expiryEvent(let id): ["expiry-event": id.description]
+    }
   }
 }
 

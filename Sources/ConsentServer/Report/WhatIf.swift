@@ -7,7 +7,7 @@ extension ConsentService {
   /// What a revocation today would touch. Nothing is recorded.
   static func whatIf(
     _ service: ConsentService, _ request: Consent_V1_WhatIfRequest, by caller: Principal
-  ) async throws -> Consent_V1_WhatIfResponse {
+  ) async throws -> Shown<Consent_V1_WhatIfResponse> {
     let (asked, page) = try await service.page(request, by: caller) {
       $0.revocationTarget(request.target)
     }
@@ -28,7 +28,17 @@ extension ConsentService {
     response.derivatives = report.derivatives.prefix(1_000).map(Consent_V1_ImageKey.init)
     response.nextPageToken = token
     response.position = Consent_V1_FeedPosition(report.head)
-    return response
+    return Shown(response, of: [report.patient], subject: target.access)
+  }
+}
+
+extension WhatIfTarget {
+  fileprivate var access: AccessSubject {
+    switch self {
+    case .grant(let id): ["grant": id.description]
+    case .instrument(let id): ["instrument": id.description]
+    case .patient: [:]
+    }
   }
 }
 

@@ -73,12 +73,15 @@ enum CheckpointFile {
     }
   }
 
-  static func one(_ path: String, keys: [VerifierKey]) throws -> Checkpoint {
+  /// The checkpoint of a log, of a file that may hold those of others, as `log checkpoint` prints
+  /// them; a file's only one is given back whatever log it is of.
+  static func one(of log: String, _ path: String, keys: [VerifierKey]) throws -> Checkpoint {
     let all = try read(path, keys: keys)
-    guard all.count == 1 else {
-      throw CommandFailure.usage("\(path) holds \(all.count) checkpoints")
+    let own = all.count == 1 ? all : all.filter { $0.origin.hasSuffix("/" + log) }
+    guard own.count == 1 else {
+      throw CommandFailure.usage("\(path) holds \(own.count) checkpoints of log \(log)")
     }
-    return all[0]
+    return own[0]
   }
 
   /// A note ends where, after its signatures, a line begins that is none.

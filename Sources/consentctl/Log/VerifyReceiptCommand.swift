@@ -19,7 +19,8 @@ struct VerifyReceiptCommand: AsyncParsableCommand {
       """)
 
   @Option(help: "JSON of CheckResponse or Decision.") var answer: String
-  @Option(help: "The signed checkpoint of the log.") var checkpoint: String
+  @Option(help: "The signed checkpoint of the log; those of other logs may be with it.")
+  var checkpoint: String
   @Option(help: "JSON of ProveInclusionResponse, of the checkpoint's size.") var proof: String
   @Option(help: "JSON of GetDecisionResponse.") var record: String?
   @OptionGroup var trust: TrustOptions
@@ -28,10 +29,10 @@ struct VerifyReceiptCommand: AsyncParsableCommand {
   func run() async throws {
     try await verifying(json: json) {
       let keys = try trust.requiredKeys()
-      let checkpoint = try CheckpointFile.one(checkpoint, keys: keys)
       let decision = try Self.decision(in: answer)
-      let proof = try Consent_V1_ProveInclusionResponse(jsonFile: proof)
       let receipt = decision.receipt
+      let checkpoint = try CheckpointFile.one(of: receipt.logID, checkpoint, keys: keys)
+      let proof = try Consent_V1_ProveInclusionResponse(jsonFile: proof)
       guard checkpoint.origin.hasSuffix("/" + receipt.logID), proof.logID == receipt.logID else {
         throw Refuted("receipt, proof and checkpoint are not of one log")
       }
@@ -119,14 +120,15 @@ struct VerifyConsistencyCommand: AsyncParsableCommand {
   func run() async throws {
     try await verifying(json: json) {
       let keys = try trust.requiredKeys()
+      let read = try Consent_V1_ProveConsistencyResponse(jsonFile: proof)
       let (old, new) = (
-        try CheckpointFile.one(first, keys: keys), try CheckpointFile.one(second, keys: keys)
+        try CheckpointFile.one(of: read.logID, first, keys: keys),
+        try CheckpointFile.one(of: read.logID, second, keys: keys)
       )
       guard old.origin == new.origin else { throw Refuted("the checkpoints are of two logs") }
       guard old.size <= new.size else {
         throw Refuted("the later checkpoint has fewer leaves: the log was rolled back")
       }
-      let read = try Consent_V1_ProveConsistencyResponse(jsonFile: proof)
       let hashes = read.hashes.compactMap { TreeHash($0) }
       guard read.firstTreeSize == old.size, read.secondTreeSize == new.size,
         hashes.count == read.hashes.count

@@ -25,6 +25,7 @@ struct ListDecisionsTests {
     var found: [String] = []
     repeat {
       let page = try await ConsentService.listDecisions(desk.service, list, by: desk.caller)
+        .response
       found += page.decisions.map(\.decision.decisionID)
       list.pageToken = page.nextPageToken
     } while !list.pageToken.isEmpty

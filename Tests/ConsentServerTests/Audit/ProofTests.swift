@@ -68,7 +68,7 @@ struct ProofTests {
         path: proof.hashes.compactMap { TreeHash($0) }, root: checkpoint.root)
       var read = Consent_V1_GetDecisionRequest()
       read.decisionID = decision.decisionID
-      let shown = try await ConsentService.getDecision(desk.service, read, by: desk.caller)
+      let shown = try await ConsentService.getDecision(desk.service, read, by: desk.caller).response
       #expect(TreeHash.leaf(shown.logRecord) == leaf)
       #expect(shown.decision.decision.receipt == decision.receipt)
     }

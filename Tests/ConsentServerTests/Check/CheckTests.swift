@@ -45,7 +45,7 @@ struct CheckTests {
     desk.clock.set("2027-06-01T00:00:00Z")
     var asked = Consent_V1_ExplainRequest()
     asked.decisionID = answer.decision.decisionID
-    let explained = try await ConsentService.explain(desk.service, asked, by: desk.caller)
+    let explained = try await ConsentService.explain(desk.service, asked, by: desk.caller).response
     #expect(explained.decision == answer.decision)
     #expect(explained.ladder.last?.rung == .grant)
     #expect(explained.ladder.last?.effect == .permit)
@@ -164,6 +164,7 @@ struct CheckTests {
     var explain = Consent_V1_ExplainRequest()
     explain.decisionID = broken.decision.decisionID
     let explained = try await ConsentService.explain(desk.service, explain, by: desk.caller)
+      .response
     #expect(explained.ladder.suffix(2).map(\.rung) == [.restriction, .emergency])
   }
 
@@ -194,7 +195,7 @@ struct CheckTests {
     for logged in try await logged(desk) {
       var asked = Consent_V1_ExplainRequest()
       asked.decisionID = logged.id.text
-      _ = try await ConsentService.explain(desk.service, asked, by: desk.caller)
+      _ = try await ConsentService.explain(desk.service, asked, by: desk.caller).response
     }
   }
 
@@ -228,7 +229,8 @@ struct CheckTests {
     var positions: Set<UInt64> = []
     repeat {
       let page = try await ConsentService.listPermittedImages(
-        desk.service, asked, by: desk.caller)
+        desk.service, asked, by: desk.caller
+      ).response
       found += page.images.map(\.image.sopInstanceUid)
       positions.insert(page.position.position)
       asked.pageToken = page.nextPageToken

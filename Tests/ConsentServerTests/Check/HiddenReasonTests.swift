@@ -55,15 +55,19 @@ struct HiddenReasonTests {
       var denials = Consent_V1_DenialsRequest()
       denials.reasons = [reason]
       let counted = try await ConsentService.denials(desk.service, denials, by: desk.caller)
+        .response
       #expect(counted.denials == UInt64(expected) && counted.rows.count == expected)
       var list = Consent_V1_ListDecisionsRequest()
       list.reasons = [reason]
       let listed = try await ConsentService.listDecisions(desk.service, list, by: desk.caller)
+        .response
       #expect(listed.decisions.count == expected)
       let all = try await ConsentService.listDecisions(desk.service, list, by: cleared(desk))
+        .response
       #expect(all.decisions.count == 1 - expected)
       let allCounted = try await ConsentService.denials(
-        desk.service, denials, by: cleared(desk))
+        desk.service, denials, by: cleared(desk)
+      ).response
       #expect(allCounted.denials == UInt64(1 - expected))
     }
   }
@@ -84,16 +88,18 @@ struct HiddenReasonTests {
       var expiring = Consent_V1_ExpiringGrantsRequest()
       expiring.withinDays = 30
       let ending = try await ConsentService.expiringGrants(desk.service, expiring, by: caller)
+        .response
       #expect(ending.grants.count == 1 + expected && ending.total == UInt64(1 + expected))
       var late = Consent_V1_LateEntriesRequest()
       late.recorded.from = .init("2026-03-01T00:00:00Z")
-      let entries = try await ConsentService.lateEntries(desk.service, late, by: caller)
+      let entries = try await ConsentService.lateEntries(desk.service, late, by: caller).response
       #expect(entries.recorded == UInt64(1 + expected))
       #expect(entries.entries.count == 1 + expected && entries.total == UInt64(1 + expected))
       var trial = desk.revocation(patient, [known])
       trial.validateOnly = true
       trial.idempotencyKey = ""
-      let remaining = try await ConsentService.revoke(desk.service, trial, by: caller).remaining
+      let remaining = try await ConsentService.revoke(desk.service, trial, by: caller).response
+        .remaining
       #expect(remaining.count == expected)
     }
   }

@@ -32,16 +32,18 @@ struct MaskingTests {
     var explain = Consent_V1_ExplainRequest()
     explain.decisionID = seen.decisionID
     let explained = try await ConsentService.explain(desk.service, explain, by: desk.caller)
+      .response
     #expect(explained.decision.reason == .accessRestricted)
     #expect(!explained.ladder.contains { $0.reason == .part2ConsentRequired })
 
     var get = Consent_V1_GetDecisionRequest()
     get.decisionID = seen.decisionID
-    let shown = try await ConsentService.getDecision(desk.service, get, by: desk.caller)
+    let shown = try await ConsentService.getDecision(desk.service, get, by: desk.caller).response
     #expect(shown.decision.decision.reason == .accessRestricted)
 
     let denials = try await ConsentService.denials(
-      desk.service, Consent_V1_DenialsRequest(), by: desk.caller)
+      desk.service, Consent_V1_DenialsRequest(), by: desk.caller
+    ).response
     #expect(denials.rows.map(\.reason) == [.accessRestricted])
   }
 }

@@ -11,7 +11,7 @@ struct ListEventsTests {
   ) async throws -> Consent_V1_ListEventsResponse {
     var request = Consent_V1_ListEventsRequest()
     change(&request)
-    return try await ConsentService.listEvents(desk.service, request, by: desk.caller)
+    return try await ConsentService.listEvents(desk.service, request, by: desk.caller).response
   }
 
   @Test func pagesFollowOnEachOtherWithoutGapOrRepeat() async throws {

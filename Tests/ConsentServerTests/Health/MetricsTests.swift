@@ -66,7 +66,9 @@ struct MetricsTests {
       "consentd_reloads_total", "consentd_decision_batch_size",
       "consentd_decision_batches_repeated_total", "consentd_lookup_behind_decisions",
       "consentd_lookup_lag_seconds", "consentd_lookup_decisions_total",
-      "consentd_lookup_failures_total",
+      "consentd_lookup_failures_total", "consentd_accesses_logged_total",
+      "consentd_accesses_not_logged_total", "consentd_feed_anchors_total",
+      "consentd_feed_anchor_failures_total",
     ] {
       #expect(page.families[family] != nil, "\(family)")
     }
@@ -143,6 +145,19 @@ struct MetricsTests {
     page = try PrometheusReader(metrics.text)
     #expect(page.value("consentd_lookup_behind_decisions", named) == 0)
     #expect(page.value("consentd_lookup_lag_seconds", named) == 0)
+  }
+
+  @Test func accessesAndAnchorsAreCounted() throws {
+    let metrics = Metrics()
+    let organization = try #require(OrganizationID(TokenMint.organization))
+    for isLogged in [true, false, true] { metrics.accessed(isLogged: isLogged) }
+    metrics.count(anchor: .written(organization))
+    metrics.count(anchor: .failed(organization, StoreError.overloaded))
+    let page = try PrometheusReader(metrics.text)
+    #expect(page.value("consentd_accesses_logged_total") == 2)
+    #expect(page.value("consentd_accesses_not_logged_total") == 1)
+    #expect(page.value("consentd_feed_anchors_total") == 1)
+    #expect(page.value("consentd_feed_anchor_failures_total") == 1)
   }
 
   @Test func aHistogramAddsUp() throws {

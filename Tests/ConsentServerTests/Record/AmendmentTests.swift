@@ -154,7 +154,7 @@ import Testing
     request.image = RecordDesk.key("1.2.3.4")
     let gone = request
     try await expectRefused(desk) {
-      try await ConsentService.getImage(desk.service, gone, by: desk.caller)
+      try await ConsentService.getImage(desk.service, gone, by: desk.caller).response
     }
     _ = try await enter(desk, .patient, id)
     try await expectRefused(desk) { try await desk.record(id) }

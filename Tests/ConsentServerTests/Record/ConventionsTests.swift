@@ -64,7 +64,8 @@ import Testing
     var asked = Consent_V1_GetPatientHistoryRequest()
     asked.patient.patientID = id
     let history = try await ConsentService.getPatientHistory(
-      desk.service, asked, by: desk.caller)
+      desk.service, asked, by: desk.caller
+    ).response
     #expect(history.entries[0].recordedBy == request.recordedBy)
     let by = try await desk.store.read(RecordDesk.organization) { reader in
       try reader.feed(after: 0, limit: 1).map(\.by)
@@ -90,7 +91,7 @@ import Testing
     var find = Consent_V1_FindPatientsRequest()
     find.patientID = id
     find.minPosition.position = 1
-    let found = try await ConsentService.findPatients(desk.service, find, by: desk.caller)
+    let found = try await ConsentService.findPatients(desk.service, find, by: desk.caller).response
     #expect(found.position.position == 1 && found.position.chain.count == 32)
   }
 
@@ -110,11 +111,11 @@ import Testing
     image.image = RecordDesk.key("1.2.3.4")
     let asked = image
     try await expectRefused(desk) {
-      try await ConsentService.getImage(service, asked, by: stranger)
+      try await ConsentService.getImage(service, asked, by: stranger).response
     }
     var find = Consent_V1_FindPatientsRequest()
     find.patientID = id
-    let found = try await ConsentService.findPatients(service, find, by: stranger)
+    let found = try await ConsentService.findPatients(service, find, by: stranger).response
     #expect(found.patients.isEmpty)
   }
 

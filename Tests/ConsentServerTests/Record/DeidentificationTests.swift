@@ -44,7 +44,7 @@ import Testing
   func shown(_ desk: RecordDesk) async throws -> Consent_V1_GetImageResponse {
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.5")
-    return try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    return try await ConsentService.getImage(desk.service, request, by: desk.caller).response
   }
 
   @Test func aProvenCopyNamesNeitherPatientNorSource() async throws {

@@ -122,7 +122,7 @@ import Testing
     #expect(outcomes.map(\.outcome) == [.registered, .registered])
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.4")
-    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller).response
     #expect(shown.derivatives == [RecordDesk.key("1.2.3.5")])
   }
 
@@ -140,14 +140,14 @@ import Testing
     ).instrument.grants
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.4")
-    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller).response
     #expect(shown.grants.map(\.grantID) == [grants[0].grantID])
     #expect(shown.grants.map(\.state) == [.active])
     #expect(shown.image.identification == .identifiable && shown.image.patientID == id)
     request.image = RecordDesk.key("9.9.9")
     let unknown = request
     try await expectRefused(desk) {
-      try await ConsentService.getImage(desk.service, unknown, by: desk.caller)
+      try await ConsentService.getImage(desk.service, unknown, by: desk.caller).response
     }
   }
 
@@ -163,7 +163,7 @@ import Testing
     ) async throws -> Consent_V1_ListImagesResponse {
       var request = Consent_V1_ListImagesRequest()
       change(&request)
-      return try await ConsentService.listImages(desk.service, request, by: desk.caller)
+      return try await ConsentService.listImages(desk.service, request, by: desk.caller).response
     }
     func uids(_ change: (inout Consent_V1_ListImagesRequest) -> Void) async throws -> [String] {
       try await list(change).images.map(\.fields.key.sopInstanceUid)
@@ -256,7 +256,7 @@ import Testing
     #expect(try await desk.check("1.2.3.4").effect == .deny)
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.4")
-    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller).response
     #expect(shown.image.patientID == right && shown.image.version == 2)
   }
 
@@ -290,14 +290,14 @@ import Testing
     desk.caller.limits.seesPart2 = false
     var request = Consent_V1_GetImageRequest()
     request.image = RecordDesk.key("1.2.3.4")
-    let masked = try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    let masked = try await ConsentService.getImage(desk.service, request, by: desk.caller).response
     #expect(!masked.image.fields.hasPart2)
     let again = try await desk.register([RecordDesk.item("1.2.3.4")], patient: id)
     #expect(again.map(\.outcome) == [.alreadyRegistered])
     let outcomes = try await correct(desk, [correction("1.2.3.4") { $0.modality = "DX" }])
     #expect(outcomes.map(\.outcome) == [.corrected])
     desk.caller.limits.seesPart2 = true
-    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller)
+    let shown = try await ConsentService.getImage(desk.service, request, by: desk.caller).response
     #expect(shown.image.fields.part2.programUnit.value == "unit")
     #expect(shown.image.fields.modality == "DX")
   }

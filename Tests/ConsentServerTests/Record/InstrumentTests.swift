@@ -79,10 +79,12 @@ import Testing
     try await desk.image("1.2.3.4", of: id)
     let request = desk.request(id, RecordDesk.paper())
     let first = try await ConsentService.recordInstrument(desk.service, request, by: desk.caller)
+      .response
     desk.clock.set("2026-03-11T15:00:00Z")
     try await desk.image("1.2.3.5", of: id)
     try await desk.record(id, RecordDesk.refusal(signed: "2026-03-02"))
     let again = try await ConsentService.recordInstrument(desk.service, request, by: desk.caller)
+      .response
     #expect(first == again && again.coveredCount == 1)
   }
 
@@ -97,10 +99,11 @@ import Testing
     request.secondIdentifier.identifier = RecordDesk.identifier("P-2")
     let wrong = request
     try await expectRefused(desk) {
-      try await ConsentService.recordInstrument(desk.service, wrong, by: desk.caller)
+      try await ConsentService.recordInstrument(desk.service, wrong, by: desk.caller).response
     }
     request.secondIdentifier.identifier = RecordDesk.identifier("P-1")
     let answer = try await ConsentService.recordInstrument(desk.service, request, by: desk.caller)
+      .response
     #expect(!answer.instrument.instrumentID.isEmpty)
   }
 
@@ -203,7 +206,7 @@ import Testing
     change(&request)
     let bad = request
     try await expectRefused(desk, naming: field) {
-      try await ConsentService.recordInstrument(desk.service, bad, by: desk.caller)
+      try await ConsentService.recordInstrument(desk.service, bad, by: desk.caller).response
     }
   }
 
@@ -285,6 +288,7 @@ import Testing
       request.patient.patientID = id
       change(&request)
       return try await ConsentService.listInstruments(desk.service, request, by: desk.caller)
+        .response
     }
     func ids(
       _ change: (inout Consent_V1_ListInstrumentsRequest) -> Void
@@ -302,7 +306,7 @@ import Testing
     }
     #expect(rest.instruments.map(\.instrumentID) == [a] && rest.nextPageToken.isEmpty)
     try await expectRefused(desk, naming: "patient") {
-      try await ConsentService.listInstruments(desk.service, .init(), by: desk.caller)
+      try await ConsentService.listInstruments(desk.service, .init(), by: desk.caller).response
     }
   }
 

@@ -62,7 +62,7 @@ import Testing
     func find(_ by: Consent_V1_FindPatientsRequest.OneOf_By) async throws -> [String] {
       var request = Consent_V1_FindPatientsRequest()
       request.by = by
-      return try await ConsentService.findPatients(desk.service, request, by: desk.caller)
+      return try await ConsentService.findPatients(desk.service, request, by: desk.caller).response
         .patients.map(\.patientID)
     }
     var name = Consent_V1_NameAndBirthDate()
@@ -77,13 +77,13 @@ import Testing
   @Test func findingNeedsAQuestionAndAnIssuer() async throws {
     let desk = try await RecordDesk()
     try await expectRefused(desk, naming: "by") {
-      try await ConsentService.findPatients(desk.service, .init(), by: desk.caller)
+      try await ConsentService.findPatients(desk.service, .init(), by: desk.caller).response
     }
     var request = Consent_V1_FindPatientsRequest()
     request.identifier.value = "P-1"
     let asked = request
     try await expectRefused(desk, naming: "identifier.system") {
-      try await ConsentService.findPatients(desk.service, asked, by: desk.caller)
+      try await ConsentService.findPatients(desk.service, asked, by: desk.caller).response
     }
   }
 
@@ -156,18 +156,20 @@ import Testing
     request.patient.patientID = id
     request.pageSize = 3
     let first = try await ConsentService.getPatientHistory(desk.service, request, by: desk.caller)
+      .response
     #expect(first.entries.map(\.record.kind) == [.patient, .image, .instrument])
     #expect(first.entries.allSatisfy { !$0.summary.contains("Quillfeather") })
     #expect(first.entries.map(\.position.position) == [1, 2, 3])
     request.pageToken = first.nextPageToken
     let rest = try await ConsentService.getPatientHistory(desk.service, request, by: desk.caller)
+      .response
     #expect(rest.entries.map(\.record.kind) == [.revocation])
     #expect(rest.nextPageToken.isEmpty)
     request.patient.patientID = PatientID.random().description
     request.pageToken = ""
     let unknown = request
     try await expectRefused(desk) {
-      try await ConsentService.getPatientHistory(desk.service, unknown, by: desk.caller)
+      try await ConsentService.getPatientHistory(desk.service, unknown, by: desk.caller).response
     }
   }
 }

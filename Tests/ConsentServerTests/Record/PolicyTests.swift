@@ -90,6 +90,7 @@ import Testing
     var request = Consent_V1_FindPatientsRequest()
     request.patientID = id
     let found = try await ConsentService.findPatients(desk.service, request, by: desk.caller)
+      .response
     #expect(found.patients[0].majorityAt == Google_Protobuf_Timestamp("2027-09-30T05:00:00Z"))
     #expect(found.patients[0].version == 2)
     #expect(found.patients[0].fields.birthDate == RecordDesk.day("2008-09-30"))
@@ -107,7 +108,7 @@ import Testing
     func majority() async throws -> Google_Protobuf_Timestamp {
       var request = Consent_V1_FindPatientsRequest()
       request.patientID = id
-      return try await ConsentService.findPatients(desk.service, request, by: desk.caller)
+      return try await ConsentService.findPatients(desk.service, request, by: desk.caller).response
         .patients[0].majorityAt
     }
     #expect(try await majority() == Google_Protobuf_Timestamp("2026-03-01T06:00:00Z"))

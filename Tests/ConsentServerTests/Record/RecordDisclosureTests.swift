@@ -33,6 +33,7 @@ import Testing
     request.pageSize = pageSize
     request.pageToken = token
     return try await ConsentService.accountingOfDisclosures(desk.service, request, by: desk.caller)
+      .response
   }
 
   @Test func itIsInTheAccountingAsItWasStated() async throws {

@@ -24,7 +24,7 @@ import Testing
     @Sendable (ConsentService, Request, Principal) async throws -> Response
 
   /// - Returns: whether it was refused.
-  static func call<Request: Message, Response: Message>(
+  static func call<Request: Message, Response>(
     _ desk: RecordDesk, _ bytes: [UInt8], _ handler: Handler<Request, Response>
   ) async throws -> Bool {
     guard let request = try? Request(serializedBytes: bytes) else { return true }

@@ -88,7 +88,8 @@ extension RecordDesk {
     validateOnly: Bool = false
   ) async throws -> Consent_V1_RecordInstrumentResponse {
     try await ConsentService.recordInstrument(
-      service, request(patient, paper, born: born, validateOnly: validateOnly), by: caller)
+      service, request(patient, paper, born: born, validateOnly: validateOnly), by: caller
+    ).response
   }
 
   func revocation(
@@ -105,7 +106,7 @@ extension RecordDesk {
   }
 
   func revoke(_ request: Consent_V1_RevokeRequest) async throws -> Consent_V1_RevokeResponse {
-    try await ConsentService.revoke(service, request, by: caller)
+    try await ConsentService.revoke(service, request, by: caller).response
   }
 
   /// Checks external education in the journal.
@@ -127,6 +128,6 @@ extension RecordDesk {
   func instrument(_ id: String) async throws -> Consent_V1_Instrument {
     var request = Consent_V1_GetInstrumentRequest()
     request.instrumentID = id
-    return try await ConsentService.getInstrument(service, request, by: caller).instrument
+    return try await ConsentService.getInstrument(service, request, by: caller).response.instrument
   }
 }
