@@ -4,7 +4,7 @@ public import ConsentCore
 public struct Access: Hashable, Sendable {
   /// Who asked, as in `DecisionEntry.caller`.
   public var caller: String
-  /// The name of the RPC, such as "GetPatient".
+  /// The RPC without its leading slash, such as "consent.v1.RecordService/GetImage".
   public var method: String
   /// Whose records were read; empty when the question named none that exists.
   public var patients: [PatientID]

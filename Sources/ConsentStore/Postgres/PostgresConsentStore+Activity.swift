@@ -14,7 +14,7 @@ extension PostgresConsentStore {
   }
 
   /// Reads every batch of the activity logs in the filter's period, some 4 MB at a time, and stops
-  /// at `limit`: about a microsecond for each access in it that is not asked for.
+  /// at `limit`.
   public func accesses(
     of organization: OrganizationID, _ filter: AccessFilter, after cursor: DecisionID?, limit: Int
   ) async throws -> [LoggedAccess] {
