@@ -39,6 +39,7 @@ let migrations = [
   "0007_row_security", "0008_proof_log", "0009_decision_lookup",
   "0010_disclosure", "0011_log_compression", "0012_decision_runs", "0013_closed_logs",
   "0014_activity_logs",
+  "0015_records_by_their_differences",
 ]
 
 let package = Package(

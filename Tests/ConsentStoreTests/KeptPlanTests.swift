@@ -29,8 +29,9 @@ import Testing
       let plans = try connection.execute(
         script(
           """
-          SELECT generic_plans, custom_plans FROM pg_prepared_statements
-          WHERE name LIKE 'append_proof_log_batch%'
+          SELECT sum(generic_plans)::bigint, sum(custom_plans)::bigint
+          FROM pg_prepared_statements
+          WHERE name LIKE 'append_proof_log_batch%' OR name LIKE 'append_near_head%'
           """)
       ).single()
       let left = try connection.execute(
@@ -52,21 +53,24 @@ import Testing
 
   /// A plan made while the log is empty looks its tail up by the key, and by no other index that
   /// begins with the organization: through that one it would walk through all its batches.
-  @Test func rowsAreFoundByTheirKey() async throws {
+  @Test(arguments: [("append_proof_log_batch", ""), ("append_near_head", ", 1, 1001")])
+  func rowsAreFoundByTheirKey(statement: String, further: String) async throws {
     let clock = ManualClock()
     let store = try await TestDatabase.shared.value.store(clock: clock)
     let settings = OrganizationSettings(id: random(), name: "Clinic", timeZone: "Etc/UTC")
     try await store.createOrganization(settings)
-    let head = try await Bench(store: store, organization: settings.id, clock: clock).read {
-      $0.head
-    }
-    let outcome = try await store.append(
-      settings.id,
-      TakenDecisions([Build.decision(Build.key(1), at: clock.now(), position: 0)], at: head),
-      if: AppendCondition(unlessFactsChangedAbove: 0, after: 0))
-    guard case .logged = outcome else {
-      Issue.record("the batch was not logged")
-      return
+    let bench = Bench(store: store, organization: settings.id, clock: clock)
+    try await bench.append(Build.patient(random()))
+    let head = try await bench.read { $0.head }
+    for _ in 0..<2 {
+      let outcome = try await store.append(
+        settings.id,
+        TakenDecisions([Build.decision(Build.key(1), at: clock.now(), position: 1)], at: head),
+        if: AppendCondition(unlessFactsChangedAbove: 1, after: 1))
+      guard case .logged = outcome else {
+        Issue.record("the batch was not logged")
+        return
+      }
     }
     let plan = try await store.deciders.lanes.run { connection in
       try connection.transaction(isolation: .readCommitted) { connection in
@@ -77,7 +81,7 @@ import Testing
         ] { try connection.execute(script(sql)) }
         let name = try connection.execute(
           script(
-            "SELECT name FROM pg_prepared_statements WHERE name LIKE 'append_proof_log_batch%'")
+            "SELECT name FROM pg_prepared_statements WHERE name LIKE '\(statement)%'")
         ).single().get(0, as: String.self)
         let id = "'\(settings.id)'"
         let nothing = "'\\x'"
@@ -86,7 +90,7 @@ import Testing
             """
             EXPLAIN (COSTS OFF) EXECUTE "\(name)"(
               \(id), \(id), 1, 1, 1, \(nothing), \(id), \(nothing), 1, \(nothing), now(), now(), false,
-              now(), \(nothing), 1, 1, 0, \(id), \(nothing), 2, \(nothing), 1, '')
+              now(), \(nothing), 1, 1, 0, \(id), \(nothing), 2, \(nothing), 1, ''\(further))
             """)
         ).rows.map { try $0.get(0, as: String.self) }
       }

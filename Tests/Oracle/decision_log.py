@@ -115,7 +115,45 @@ class Tree:
         return node
 
 
+def undo_differences(packed, count):
+    """Records told by what they have other than one before (DeltaForm), each in pieces."""
+    r = Reader(packed)
+    r.take(1)
+    total, number = r.varint(), r.number(8)
+    records, models, last = [], {}, ([], [])
+    for _ in range(count):
+        pieces, as_model = divmod(r.varint(), 2)
+        alike = pieces in models
+        assert alike or not as_model, "a record is told by a model that is not there"
+        model, changes = models.get(pieces, last)
+        if not as_model:
+            bits = int.from_bytes(r.take((pieces + 3) // 4), "little")
+            changes = [bits >> 2 * n & 3 for n in range(pieces)]
+        own = []
+        for n, change in enumerate(changes):
+            other = model[n] if n < len(model) else own[-1] if own else b""
+            if change == 0:
+                own.append(other)
+            elif change == 1:
+                own.append(r.take(len(other)))
+            else:
+                front = r.varint()
+                back = r.varint() if change == 3 else None
+                middle = r.take(r.varint())
+                if change == 2:
+                    back = len(other) - front - len(middle)
+                assert 0 <= front and 0 <= back and front + back <= len(other), "a wrong change"
+                own.append(other[:front] + middle + other[len(other) - back:])
+        records.append(own[0] + number.to_bytes(8, "big") + b"".join(own[1:]))
+        number += 1
+        last = models[pieces] = own, changes
+    assert r.at == len(packed) and sum(map(len, records)) == total, "a batch ends elsewhere"
+    return records
+
+
 def split(packed, count):
+    if packed[:1] == b"\x81":
+        return undo_differences(packed, count)
     records, r = [], Reader(packed)
     while r.at < len(packed):
         records.append(r.take(r.number(4)))

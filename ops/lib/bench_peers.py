@@ -124,12 +124,24 @@ def batch_table(node):
 
 def record_bytes(node):
     """Mean size of one decision's record."""
-    if batch_table(node) == "proof_log_batch":
-        text = "SELECT sum(octet_length(records)) / sum(count) - 4 FROM consentd.proof_log_batch"
-    else:
-        text = ("SELECT avg(octet_length(record)) FROM "
-                "(SELECT record FROM consentd.decision_log LIMIT 10000) r")
-    return int(float(node.sql(text)))
+    if batch_table(node) != "proof_log_batch":
+        return int(float(node.sql("SELECT avg(octet_length(record)) FROM "
+                                  "(SELECT record FROM consentd.decision_log LIMIT 10000) r")))
+    size = decisions = 0
+    for row in node.sql("SELECT encode(substr(records, 1, 6), 'hex'), octet_length(records), count "
+                        "FROM consentd.proof_log_batch WHERE count > 0").split():
+        start, stored, count = row.split("|")
+        start, count = bytes.fromhex(start), int(count)
+        decisions += count
+        if start[0] != 0x81:
+            size += int(stored) - 4 * count
+            continue
+        # Told by their differences (DeltaForm): the size of the records themselves is in front.
+        for place, byte in enumerate(start[1:]):
+            size += (byte & 0x7F) << 7 * place
+            if byte < 0x80:
+                break
+    return size // decisions
 
 
 def copy_rows(node, count):

@@ -7,6 +7,8 @@ internal import ConsentCore
 /// ones (`varint`), each with its shortest form only.
 struct CanonicalBytes {
   private(set) var bytes: [UInt8] = []
+  /// Where the pieces of records begin that often are as in the record before (`DeltaForm`).
+  private(set) var marks: [Int] = []
 
   init(reserving count: Int = 0) { bytes.reserveCapacity(count) }
 
@@ -27,9 +29,16 @@ struct CanonicalBytes {
   mutating func append(count: Int) { append(UInt32(truncatingIfNeeded: count)) }
 
   /// Begins anew, in the memory it has.
-  mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+  mutating func removeAll() {
+    bytes.removeAll(keepingCapacity: true)
+    marks.removeAll(keepingCapacity: true)
+  }
+
+  /// A piece begins here. It is no part of the form.
+  mutating func mark() { marks.append(bytes.count) }
 
   mutating func append(raw: [UInt8]) { bytes.append(contentsOf: raw) }
+  mutating func append(raw: ArraySlice<UInt8>) { bytes.append(contentsOf: raw) }
 
   mutating func append(byte: UInt8) { bytes.append(byte) }
 

@@ -50,13 +50,19 @@ extension CanonicalBytes {
     append(entry.limits.audiences.bits)
     append(entry.limits.channels.bits)
     append(byte: entry.limits.seesPart2 ? 1 : 0)
+    mark()
     append(request: entry.request)
+    mark()
     append(decision: entry.decision)
-    append(optional: entry.patient)
+    append(markedOptional: entry.patient)
     guard let group = entry.group else { return append(byte: 0) }
     append(byte: 1)
     append(varCount: group.images.count)
-    for image in group.images { append(image: image) }
+    for image in group.images {
+      mark()
+      append(image: image)
+    }
+    mark()
     if let expected = group.expectedCount {
       append(byte: 1)
       append(number: expected)
@@ -73,6 +79,7 @@ extension CanonicalBytes {
 
   private mutating func append(request: CheckRequest) {
     append(image: request.image)
+    mark()
     append(byte: request.use?.rawValue ?? 0)
     append(byte: request.audience?.rawValue ?? 0)
     append(byte: request.channel?.rawValue ?? 0)
@@ -86,14 +93,16 @@ extension CanonicalBytes {
     } else {
       append(byte: 0)
     }
+    mark()
     if let party = request.recipient {
       append(byte: 1)
       append(party: party)
     } else {
       append(byte: 0)
     }
+    mark()
     append(byte: request.intent.rawValue)
-    append(optional: request.patient)
+    append(markedOptional: request.patient)
     append(optionalText: request.encounter)
     append(optionalText: request.order)
     append(optionalText: request.workstation)
@@ -128,6 +137,7 @@ extension CanonicalBytes {
     for reason in decision.further { append(reason.rawValue) }
     append(varCount: decision.records.count)
     for record in decision.records { append(record: record) }
+    mark()
     append(varCount: decision.obligations.count)
     for obligation in decision.obligations { append(obligation: obligation) }
     append(number: decision.policyVersion)
@@ -145,8 +155,9 @@ extension CanonicalBytes {
   private mutating func append(record: DecidingRecord) {
     append(byte: record.part.rawValue)
     append(byte: record.record.kind.rawValue)
+    mark()
     append(record.record.id)
-    append(optional: record.grant)
+    append(markedOptional: record.grant)
     append(number: record.version)
     append(record.reason.rawValue)
     append(varCount: record.defects.count)
@@ -189,10 +200,14 @@ extension CanonicalBytes {
     for identifier in identifiers { append(identifier: identifier) }
   }
 
-  private mutating func append<Subject>(optional id: ID<Subject>?) {
+  /// The id is a piece of its own: it is as before or has nothing in common with it.
+  private mutating func append<Subject>(markedOptional id: ID<Subject>?) {
+    mark()
     guard let id else { return append(byte: 0) }
     append(byte: 1)
+    mark()
     append(id)
+    mark()
   }
 }
 

@@ -1,7 +1,8 @@
 internal import ConsentCore
 internal import ProofLog
 
-/// The records of one batch in one array: each with its length in front, 32 bits, big-endian.
+/// The records of one batch in one array: as `DeltaForm`, or each with its length in front, 32 bits,
+/// big-endian, as all were before and as some that have nothing in common still are.
 struct PackedRecords: Sendable {
   /// In front of each record.
   static let lengthBytes = 4
@@ -13,6 +14,8 @@ struct PackedRecords: Sendable {
     _ items: [Item], onto state: inout LogState, organization: OrganizationID
   ) throws {
     var form = CanonicalBytes(reserving: items.count * 384)
+    var records: [Range<Int>] = []
+    records.reserveCapacity(items.count)
     for item in items {
       guard item.head.chain.count == 32 else {
         throw InvalidChange("the chain of a feed position is not a SHA-256")
@@ -23,14 +26,16 @@ struct PackedRecords: Sendable {
       guard form.endSized(start), state.tree.append(.leaf(form.bytes[(start + 4)...])) else {
         throw InvalidChange("a record of a log or the log is too long to be stored")
       }
+      records.append(start + Self.lengthBytes..<form.bytes.count)
     }
-    bytes = form.bytes
+    bytes = DeltaEncoder.encode(form, records: records) ?? form.bytes
     count = items.count
   }
 
   /// Takes stored bytes apart.
   /// - Returns: `nil` unless they are exactly `count` records.
   static func split(_ bytes: [UInt8], count: Int) -> [ArraySlice<UInt8>]? {
+    if DeltaForm.isForm(of: bytes) { return DeltaDecoder.decode(bytes, count: count) }
     var records: [ArraySlice<UInt8>] = []
     var rest = bytes[...]
     while !rest.isEmpty {

@@ -32,5 +32,8 @@ public struct Migration: Sendable, Hashable {
     Migration(version: 12, name: "decision_runs", sql: PackageResources._012_decision_runs_sql),
     Migration(version: 13, name: "closed_logs", sql: PackageResources._013_closed_logs_sql),
     Migration(version: 14, name: "activity_logs", sql: PackageResources._014_activity_logs_sql),
+    Migration(
+      version: 15, name: "records_by_their_differences",
+      sql: PackageResources._015_records_by_their_differences_sql),
   ]
 }

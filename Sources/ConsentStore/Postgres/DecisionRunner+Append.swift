@@ -69,6 +69,7 @@ extension DecisionRunner {
           log.withLock { $0 = Log(of: keys.run) }
           return .historyReplaced
         case .logEnded: log.withLock { $0 = Log(of: keys.run, seen: answer.following.head) }
+        case .unknown: throw StoreError.unreadable("the outcome of an append")
         }
       } catch let error as PostgresError where error.isUniqueViolation() {
         // Somebody wrote at our leaf: the log is not ours any more.
@@ -83,6 +84,7 @@ extension DecisionRunner {
     case behind = 2
     case historyReplaced = 3
     case logEnded = 4
+    case unknown = 5
   }
 
   private func append(
@@ -97,15 +99,30 @@ extension DecisionRunner {
     #if DEBUG
       test.readsFeed = condition.readsFeed
     #endif
+    if batch.firstLeaf > 0, let near = NearFeed(test, position: try column(batch.head.position)) {
+      let answer = try append(batch, test, near, connection)
+      if let answer, answer.verdict != .unknown { return answer }
+    }
+    guard let answer = try append(batch, test, nil, connection) else {
+      throw StoreError.unknownOrganization
+    }
+    return answer
+  }
+
+  /// - Returns: `nil` if there is no row.
+  private func append(
+    _ batch: DecisionBatch, _ test: AppendTest, _ near: NearFeed?, _ connection: PostgresConnection
+  ) throws -> (verdict: Verdict, following: FeedFollowing)? {
     let results = try connection.pipelinedTransaction(isolation: .readCommitted) { pipeline in
       _ = try TransactionEntry.enterWithKeptPlan(&pipeline, organization)
       try batch.append(
-        into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer, test)
+        into: &pipeline, recorded: max(clock.now(), batch.head.known), signer: keys.signer, test,
+        near)
       StopPoint.checkInserted.reached()
     }
     try TransactionEntry.checkEntered(results.result(0))
     let rows = try results.result(1).rows
-    guard let first = try results.result(1).first else { throw StoreError.unknownOrganization }
+    guard let first = try results.result(1).first else { return nil }
     guard let verdict = Verdict(rawValue: try first.get(0)) else {
       throw StoreError.unreadable("the outcome of an append")
     }
@@ -138,7 +155,7 @@ struct AppendTest {
 extension DecisionBatch {
   func append(
     into pipeline: inout PostgresPipeline, recorded: Instant, signer: LogSigner?,
-    _ test: AppendTest
+    _ test: AppendTest, _ near: NearFeed?
   ) throws {
     var parameters = try parameters(recorded: recorded)
     for value in [test.unlessAbove, test.after, test.lastFirstLeaf] { parameters.append(value) }
@@ -154,7 +171,10 @@ extension DecisionBatch {
         return
       }
     #endif
-    try pipeline.execute(.appendBatch, parameters)
+    guard let near else { return _ = try pipeline.execute(.appendBatch, parameters) }
+    parameters.append(near.range.lowerBound)
+    parameters.append(near.range.upperBound)
+    try pipeline.execute(.appendNearHead, parameters)
   }
 }
 

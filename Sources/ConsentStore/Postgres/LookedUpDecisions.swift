@@ -133,7 +133,7 @@ struct LookedUpDecisions: DecisionStream {
   private mutating func readRecords(until end: Int) throws {
     let wanted = waiting[next..<min(end, next + recordsAtOnce)]
     next = wanted.endIndex
-    recordsAtOnce = min(recordsAtOnce * 4, 1_024)
+    recordsAtOnce = min(recordsAtOnce * 4, 256)
     ready = try LookupEntry.decisions(wanted, organization, connection).filter(filter.matches)[...]
   }
 }
@@ -148,7 +148,7 @@ extension LookupPage {
 }
 
 extension LookupEntry {
-  /// Reads their records, and nothing of their batches beside them.
+  /// Reads their records, each batch once.
   /// - Throws: `StoreError.unreadable` if one is not where it was.
   fileprivate static func decisions(
     _ entries: ArraySlice<LookupEntry>, _ organization: OrganizationID,
@@ -163,17 +163,60 @@ extension LookupEntry {
     guard rows.count == entries.count else {
       throw StoreError.unreadable("a batch of decisions that was looked up is missing")
     }
+    var batches = BatchesReadHere()
+    for (row, (entry, place)) in zip(rows, zip(entries, places)) {
+      try batches.keep(row.get(3), of: entry.log, place.batch)
+    }
     return try zip(rows, zip(entries, places)).map { row, found in
       let (entry, place) = found
       let (count, _, root, bytes) = try row.decode(
         Int32.self, Int64.self, [UInt8].self, [UInt8].self)
       let id = DecisionID(log: entry.log, leaf: entry.leaf)
-      guard let root = TreeHash(root), let record = LogRecord(bytes), record.id == id else {
+      guard let root = TreeHash(root),
+        let record = LogRecord(
+          try batches.record(id, in: place.batch, of: Int(count)) ?? bytes),
+        record.id == id
+      else {
         throw StoreError.unreadable("a decision record")
       }
       let receipt = LogReceipt(
         treeSize: place.batch + UInt64(clamping: count), root: root, epoch: try row.unsigned(1))
       return LoggedDecision(id: id, entry: record.entry, head: record.head, receipt: receipt)
+    }
+  }
+
+  /// Those whose records are told by their differences come whole, with the first of their rows.
+  private struct BatchesReadHere {
+    struct Place: Hashable {
+      var log: ID<DecisionLog>
+      var firstLeaf: UInt64
+    }
+
+    private var forms: [Place: [UInt8]] = [:]
+    /// Entries of one batch are mostly next to each other, so one is kept taken apart.
+    private var last: (place: Place, records: [ArraySlice<UInt8>])?
+
+    mutating func keep(_ bytes: [UInt8], of log: ID<DecisionLog>, _ firstLeaf: UInt64) {
+      guard DeltaForm.isForm(of: bytes) else { return }
+      forms[Place(log: log, firstLeaf: firstLeaf)] = bytes
+    }
+
+    /// - Returns: `nil` of a batch that did not come whole.
+    mutating func record(
+      _ id: DecisionID, in firstLeaf: UInt64, of count: Int
+    ) throws -> [UInt8]? {
+      let place = Place(log: id.log, firstLeaf: firstLeaf)
+      guard let form = forms[place] else { return nil }
+      if last?.place != place {
+        guard let records = PackedRecords.split(form, count: count) else {
+          throw StoreError.unreadable("the records of a batch of decisions")
+        }
+        last = (place, records)
+      }
+      guard let last, id.leaf >= firstLeaf, let index = Int(exactly: id.leaf - firstLeaf),
+        last.records.indices.contains(index)
+      else { throw StoreError.unreadable("a decision record") }
+      return Array(last.records[index])
     }
   }
 
@@ -257,12 +300,15 @@ extension PostgresStatement {
         AND p.first_leaf = stretch.first_leaf
       ORDER BY p.log_id, p.first_leaf
       """)
-  /// In the order asked for. A batch of which several are asked for is decompressed once: OFFSET 0
-  /// and the arrays that go through it keep it to one look-up a batch.
+  /// In the order asked for. Records told by their differences (`DeltaForm`) come with their whole
+  /// batch, in the first of its rows. A batch of which several are asked for is decompressed once:
+  /// OFFSET 0 and the arrays that go through it keep it to one look-up a batch.
   fileprivate static let recordsLookedUp = PostgresStatement(
     name: "records_looked_up",
     sql: """
-      SELECT b.count, b.epoch, b.root, substr(b.records, a.start + 1, a.length)
+      SELECT b.count, b.epoch, b.root, CASE
+        WHEN NOT b.is_whole THEN substr(b.records, a.start + 1, a.length)
+        WHEN a.number = 1 THEN b.records ELSE '' END
       FROM (
         SELECT log_id, first_leaf, array_agg(start) AS starts, array_agg(length) AS lengths,
           array_agg(place) AS places, count(*) AS asked
@@ -271,11 +317,13 @@ extension PostgresStatement {
         GROUP BY log_id, first_leaf) batch
       CROSS JOIN LATERAL (
         SELECT count, epoch, root, batch.starts, batch.lengths, batch.places,
+          substr(records, 1, 1) >= '\\x80' AS is_whole,
           CASE WHEN batch.asked > 1 THEN records || ''::bytea ELSE records END AS records
         FROM proof_log_batch
         WHERE organization_id = $1 AND log_id = batch.log_id AND first_leaf = batch.first_leaf
         OFFSET 0) b
-      CROSS JOIN LATERAL unnest(b.starts, b.lengths, b.places) AS a (start, length, place)
+      CROSS JOIN LATERAL unnest(b.starts, b.lengths, b.places)
+        WITH ORDINALITY AS a (start, length, place, number)
       ORDER BY a.place
       """)
 }

@@ -152,7 +152,8 @@ extension PostgresStatement {
   fileprivate static let longActivityBatches = PostgresStatement(
     name: "long_activity_batches", sql: longBatches(where: "AND is_activity"))
 
-  /// At least one row, then as many more as stay within 4 MB and 500 rows; each looked up by its key,
+  /// At least one row, then as many more as stay within 4 MB, by what their decisions take at least
+  /// once they are read, and within 500 rows; each looked up by its key,
   /// whatever the tables were thought to hold when this was planned.
   private static func packedBatches(where condition: String) -> String {
     """
@@ -161,7 +162,8 @@ extension PostgresStatement {
       SELECT log_id, first_leaf, decided_from,
         sum(size) OVER (ORDER BY decided_from, log_id, first_leaf) - size AS before
       FROM (
-        SELECT log_id, first_leaf, decided_from, octet_length(records) AS size
+        SELECT log_id, first_leaf, decided_from,
+          GREATEST(octet_length(records), count * 320) AS size
         FROM proof_log_batch
         WHERE organization_id = $1 AND decided_from >= $2
           AND (decided_from, log_id, first_leaf) > ($2, $3, $4)

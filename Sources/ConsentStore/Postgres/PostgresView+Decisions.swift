@@ -76,7 +76,7 @@ extension PostgresView {
   struct NotLookedUp {
     /// No decision of it is earlier.
     var from: Instant
-    /// The size of its records.
+    /// The size of its records, at least of as many of the usual size.
     var bytes: Int64
   }
 
@@ -212,7 +212,8 @@ extension PostgresStatement {
       CROSS JOIN LATERAL (
         SELECT min(decided_from) AS decided_from, sum(bytes) AS bytes
         FROM (
-          SELECT decided_from, octet_length(records) AS bytes FROM proof_log_batch
+          SELECT decided_from, GREATEST(octet_length(records), count * 320) AS bytes
+          FROM proof_log_batch
           WHERE organization_id = p.organization_id AND log_id = p.log_id
             AND first_leaf >= p.leaves AND count > 0 AND NOT is_activity
           ORDER BY first_leaf OFFSET 0) batch) rest
