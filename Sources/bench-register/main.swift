@@ -111,8 +111,9 @@ func run() async throws {
   let server = try await EmbeddedPostgres.start(directory: arguments[1]) { line in
     FileHandle.standardError.write(Data("bench-register: \(line)\n".utf8))
   }
+  // VACUUM of ten million images takes minutes.
   let administrator = PostgresConfiguration(
-    conninfo: server.conninfo(), applicationName: "bench-register")
+    conninfo: server.conninfo(), applicationName: "bench-register", responseTimeout: .seconds(3_600))
   try Migrator().migrate(administrator)
   let password = "\(UInt64.random(in: 0...(.max)))\(UInt64.random(in: 0...(.max)))"
   try ServerLogin.setPassword(password, administrator)

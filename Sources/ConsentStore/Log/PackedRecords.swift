@@ -39,14 +39,28 @@ struct PackedRecords: Sendable {
     var records: [ArraySlice<UInt8>] = []
     var rest = bytes[...]
     while !rest.isEmpty {
-      guard rest.count >= 4 else { return nil }
-      let length = rest.prefix(4).reduce(0) { $0 << 8 | Int($1) }
-      rest = rest.dropFirst(4)
-      guard rest.count >= length else { return nil }
-      records.append(rest.prefix(length))
-      rest = rest.dropFirst(length)
+      guard let record = take(&rest) else { return nil }
+      records.append(record)
     }
     return records.count == count ? records : nil
+  }
+
+  /// The first record of stored bytes; `nil` if it cannot be read. The others are not looked at.
+  static func first(of bytes: [UInt8], count: Int) -> ArraySlice<UInt8>? {
+    if DeltaForm.isForm(of: bytes) {
+      return DeltaDecoder.decode(bytes, count: count, wanted: min(count, 1))?.first
+    }
+    var rest = bytes[...]
+    return take(&rest)
+  }
+
+  private static func take(_ rest: inout ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+    guard rest.count >= lengthBytes else { return nil }
+    let length = rest.prefix(lengthBytes).reduce(0) { $0 << 8 | Int($1) }
+    rest = rest.dropFirst(lengthBytes)
+    guard rest.count >= length else { return nil }
+    defer { rest = rest.dropFirst(length) }
+    return rest.prefix(length)
   }
 }
 

@@ -37,8 +37,8 @@ struct PackedBatch {
   /// By what its first record says it is. A decision log holds no records of another kind, nor an
   /// activity log decisions: whoever reads such a mixture finds that it does not read.
   var isActivity: Bool {
-    let kind = PackedRecords.lengthBytes + 1
-    return records.indices.contains(kind) && ActivityRecord.kinds.contains(records[kind])
+    let kind = PackedRecords.first(of: records, count: count)?.dropFirst().first
+    return kind.map(ActivityRecord.kinds.contains) ?? false
   }
 
   func activities() throws -> [LoggedActivity] {
