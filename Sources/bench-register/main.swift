@@ -113,7 +113,8 @@ func run() async throws {
   }
   // VACUUM of ten million images takes minutes.
   let administrator = PostgresConfiguration(
-    conninfo: server.conninfo(), applicationName: "bench-register", responseTimeout: .seconds(3_600))
+    conninfo: server.conninfo(), applicationName: "bench-register", responseTimeout: .seconds(3_600)
+  )
   try Migrator().migrate(administrator)
   let password = "\(UInt64.random(in: 0...(.max)))\(UInt64.random(in: 0...(.max)))"
   try ServerLogin.setPassword(password, administrator)
