@@ -112,7 +112,8 @@ def throughput(node, options, out):
     if options.all:
         contestants["grpc-swift-2 echo, 2 loops"] = \
             lambda: peers.swift_echo(node, len(node.body), size, shape)
-    if not options.no_peer:
+    has_peer = not options.no_peer and node.images <= peers.MOST_IMAGES
+    if has_peer:
         peers.prepare_database(node)
         for connections in (1, 4, 16, 32):
             contestants[f"C++ gRPC + libpq, {connections} connections"] = \
@@ -130,7 +131,7 @@ def throughput(node, options, out):
     against = ratios(ours, rate[echo])
     out.add("P2", f"calls/s, full answer vs {echo}", node.images, "1.5x", spread(against, 2) + "x",
             statistics.median(against), 1.5)
-    if not options.no_peer:
+    if has_peer:
         other = best("C++ gRPC + libpq")
         against = ratios(ours, rate[other])
         out.add("P3", f"calls/s, full answer vs {other}", node.images, "10x",
@@ -378,10 +379,10 @@ def main():
     wire(options, out)
     for images in (int(n) for n in options.images.split(",")):
         memory[images] = run_size(images, options, out)
+        if options.all and len(memory) == 1:
+            bench_coherence.measure(images, options, out)
         if options.table:  # what is measured is kept, should a larger size not come to its end
             OUT.write_text(out.text(options))
-    if options.all:
-        bench_coherence.measure(min(memory), options, out)
     slopes(memory, out)
     text = out.text(options)
     print("\n" + text)
