@@ -138,6 +138,9 @@ internal import CLibpq
       ("statement_timeout", "0"),
       ("idle_session_timeout", "0"),
       ("row_security", "on"),
+      // Plans that are kept cost much by the planner's guess and read a few rows: compiling one, at
+      // every execution, would take longer than all else.
+      ("jit", "off"),
       ("TimeZone", "UTC"),
     ]
     if serverVersion >= 170_000 { settings.append(("transaction_timeout", "0")) }
